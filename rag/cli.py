@@ -1,0 +1,330 @@
+"""The `footnote` command. Parses, calls, prints; decides nothing.
+
+With `--json` standard output holds the JSON alone; progress and warnings go to standard error.
+Exit codes: 0 done, 1 an error (one line on standard error), 2 wrong usage, 3 some files of `index`
+failed. `chat`, `serve`, `mcp` and `eval` come from entry points, so that `rag` imports none of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from rag import __version__
+from rag.errors import CollectionError, InputError, RagError
+
+if TYPE_CHECKING:
+    from rag.collection import Progress
+    from rag.settings import Settings
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="footnote",
+    help="Answers from your own documents, offline, every sentence with a citation.\n\n"
+    "Example: footnote index ~/reports -c reports && footnote ask -c reports 'What did we spend?'",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+CollectionOption = Annotated[
+    str | None, typer.Option("--collection", "-c", help="The collection; 'seeds' if not named.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+BatchOption = Annotated[
+    Path | None, typer.Option(help="JSONL of questions: one model load, resumes by id. Needs --out.")
+]
+OutOption = Annotated[Path | None, typer.Option(help="Where --batch writes, one JSON line a question.")]
+
+
+@app.command(rich_help_panel="Documents")
+def index(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)],
+    collection: CollectionOption = None,
+    as_json: JsonOption = False,
+    rebuild: Annotated[bool, typer.Option(help="Start the collection anew.")] = False,
+) -> None:
+    """Add or refresh documents; files gone from a folder are removed.
+
+    Example: footnote index ~/reports -c reports
+    """
+    from rag.batch import merge_reports
+    from rag.collection import Collection
+
+    settings = _settings(collection)
+    with Collection.open(settings.collection, settings, create=True, rebuild=rebuild) as opened:
+        reports = []
+        for path in paths:
+            with _bar(f"indexing {path}") as progress:
+                reports.append(opened.update(path, progress))
+    report = merge_reports(reports)
+    for problem in report["failed"]:
+        _warn(f"{problem['path']}: {problem['error']}")
+    if as_json:
+        _print_json({key: value for key, value in report.items() if key != "skipped"})
+    else:
+        for skipped in report["skipped"]:
+            _warn(f"skipped {skipped['path']}: {skipped['reason']}")
+        counts = ", ".join(f"{report[key]} {key}" for key in ("added", "updated", "unchanged", "removed"))
+        failed = f", {len(report['failed'])} failed" if report["failed"] else ""
+        typer.echo(
+            f"{counts}{failed}: '{settings.collection}' holds {report['documents']} documents in "
+            f"{report['chunks']} passages ({report['seconds']} s)"
+        )
+    if report["failed"]:
+        raise typer.Exit(3)
+
+
+@app.command(rich_help_panel="Questions")
+def search(
+    question: Annotated[str | None, typer.Argument(show_default=False)] = None,
+    collection: CollectionOption = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many passages.")] = 6,
+    as_json: JsonOption = False,
+    batch: BatchOption = None,
+    out: OutOption = None,
+) -> None:
+    """Show the passages that fit a question best, with their scores and why.
+
+    Example: footnote search "Who signed in Budapest?" -k 3
+    """
+    from rag import batch as batches
+
+    settings = _settings(collection)
+    if batch is not None:
+        batches.search(batch, _needed(out), settings, k, collection is not None, _bar)
+        return
+    with _open(settings) as opened:
+        hits = opened.search(_question(question), k)
+    if as_json:
+        _print_json({"question": question, "hits": [batches.hit_fields(hit) for hit in hits]})
+        return
+    from rag.show import print_hits
+
+    print_hits(hits)
+
+
+@app.command(rich_help_panel="Questions")
+def ask(
+    question: Annotated[str | None, typer.Argument(show_default=False)] = None,
+    collection: CollectionOption = None,
+    style: Annotated[str | None, typer.Option(help="full, or short: the shortest phrase.")] = None,
+    as_json: JsonOption = False,
+    batch: BatchOption = None,
+    out: OutOption = None,
+) -> None:
+    """Answer a question, with citations, or say that the documents do not hold the answer.
+
+    Example: footnote ask "What was Ukraine promised in 1994?" --style short
+    """
+    from rag import batch as batches
+    from rag.assistant import Assistant
+
+    settings = _settings(collection, style=style)
+    if batch is not None:
+        batches.ask(batch, _needed(out), settings, collection is not None, _bar)
+        return
+    text = _question(question)
+    with _open(settings) as opened:
+        assistant = Assistant(opened, settings)
+        if as_json:
+            _print_json(assistant.ask(text).to_dict())
+            return
+        from rag.show import print_answer
+
+        print_answer(assistant.stream(text))
+
+
+@app.command(rich_help_panel="Documents")
+def show(
+    document: Annotated[str, typer.Argument(help="As 'collections -c' and citations name it.")],
+    collection: CollectionOption = None,
+) -> None:
+    """Print a document's normalised text: the text that offsets refer to.
+
+    Example: footnote show budapest-memorandum.md
+    """
+    with _open(_settings(collection)) as opened:
+        text = opened.document(document).text
+    sys.stdout.buffer.write(text.encode("utf-8"))
+    sys.stdout.buffer.flush()
+
+
+@app.command(rich_help_panel="Documents")
+def collections(collection: CollectionOption = None, as_json: JsonOption = False) -> None:
+    """List the collections, or the documents of one (-c)."""
+    from rag.collection import Collection
+    from rag.show import print_collections, print_documents
+
+    settings = _settings(collection)
+    if collection is not None:
+        with _open(settings) as opened:
+            documents = opened.documents()
+        if as_json:
+            names = ("id", "title", "date", "media_type", "size")
+            _print_json([{name: getattr(one, name) for name in names} for one in documents])
+        else:
+            print_documents(documents)
+        return
+    found = []
+    for database in sorted(settings.indexes.glob("*/collection.db")):
+        name = database.parent.name
+        with Collection.open(name, settings.model_copy(update={"collection": name})) as opened:
+            documents_count, chunks = opened.counts()
+            found.append({"name": name, "documents": documents_count, "chunks": chunks})
+    if as_json:
+        _print_json(found)
+    else:
+        print_collections(found, settings.indexes)
+
+
+@app.command(rich_help_panel="Documents")
+def remove(
+    collection: Annotated[str, typer.Argument(show_default=False)],
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Remove a whole collection. The files that it was made from stay."""
+    settings = _settings(collection)
+    folder = settings.indexes / collection
+    if not (folder / "collection.db").is_file():
+        raise CollectionError(f"there is no collection '{collection}' in {settings.indexes}")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError(f"removing '{collection}' needs --yes where nobody can be asked")
+        typer.confirm(f"Remove collection '{collection}'?", abort=True)
+    shutil.rmtree(folder)
+    typer.echo(f"removed collection '{collection}'")
+
+
+@app.command(rich_help_panel="Set-up")
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what is installed, what this machine can do, and what is wrong."""
+    from rag.doctor import examine, print_findings
+
+    findings = examine(_settings(None))
+    if as_json:
+        _print_json(findings)
+    else:
+        print_findings(findings)
+    if findings["problems"]:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel="Set-up")
+def prepare() -> None:
+    """Check the model weights and convert them for this machine, once. Other commands do it too."""
+    from rag.doctor import prepare as prepare_models
+
+    prepare_models(_settings(None))
+    typer.echo("the models are ready")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit()
+
+
+def main() -> NoReturn:
+    """Run the command line: one line and status 1 for an error, no traceback."""
+    _load_commands()
+    try:
+        app()
+    except RagError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("stopped", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(0)
+
+
+def _load_commands() -> None:
+    """Mount what other packages offer; import only the one that is asked for."""
+    asked = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    for entry in importlib.metadata.entry_points(group="footnote.commands"):
+        if entry.name != asked and not {"-h", "--help"} & set(sys.argv[1:2]):
+            continue
+        try:
+            found = entry.load()
+        except ImportError as error:
+            if entry.name == asked:
+                _fail(f"'{entry.name}' needs a package that is not installed ({error}): pip install 'footnote[ui,eval]'")
+            continue
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=entry.name, rich_help_panel="Interfaces")
+        else:
+            app.command(entry.name, rich_help_panel="Interfaces")(found)
+
+
+def _settings(collection: str | None, **overrides: Any) -> Settings:
+    from rag.settings import load_settings
+
+    return load_settings(collection=collection, **overrides)
+
+
+def _open(settings: Settings) -> Any:
+    from rag.collection import Collection
+
+    return Collection.open(settings.collection, settings)
+
+
+def _question(question: str | None) -> str:
+    if question is None:
+        raise typer.BadParameter("give a question, or --batch IN.jsonl --out OUT.jsonl")
+    return question
+
+
+def _needed(out: Path | None) -> Path:
+    if out is None:
+        raise typer.BadParameter("--batch needs --out OUT.jsonl")
+    return out
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def _warn(message: str) -> None:
+    typer.echo(f"footnote: {_one_line(message)}", err=True)
+
+
+def _fail(message: str, status: int = 1) -> NoReturn:
+    _warn(message)
+    sys.exit(status)
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
+
+
+@contextlib.contextmanager
+def _bar(title: str) -> Iterator[Progress]:
+    """A progress bar on standard error, with documents per second and the time that is left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from rag.show import SpeedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        *(BarColumn(), MofNCompleteColumn(), SpeedColumn(), TimeRemainingColumn()),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
+        task = bars.add_task(title, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)

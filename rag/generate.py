@@ -1,0 +1,267 @@
+"""Messages -> text, streamed: the Generator protocol, and greedy decoding on a local model.
+
+Decoding is the same on every runtime, because it is done here over a `CausalLM` that only computes
+logits: greedy, with prompt lookup (Saxena 2023: propose what followed the last words in the prompt,
+keep what the model would have said itself), which suits answers that copy from their evidence. The
+prompt's constant first part is computed once and kept.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from rag import convert
+from rag.errors import ModelError
+from rag.hardware import pick_runtime
+from rag.settings import Settings
+
+__all__ = ["CausalLM", "Generation", "Generator", "LocalGenerator", "Message", "load_generator"]
+
+Message = dict[str, str]
+"""{"role": "system" | "user" | "assistant", "content": text}"""
+
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Generation:
+    """What a generator did, filled in while it streams.
+
+    `logprobs` holds the natural logarithm of each generated token's probability (end token included);
+    empty where the generator can't tell.
+    """
+
+    text: str = ""
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+    first_token_s: float | None = None
+    logprobs: list[float] = field(default_factory=list)
+
+
+class Generator(Protocol):
+    """What the assistant needs of a model that writes."""
+
+    name: str
+
+    def stream(
+        self, messages: Sequence[Message], max_tokens: int, into: Generation
+    ) -> Iterator[str]:
+        """Yield the reply piece by piece, and keep the record `into`.
+
+        Closing the iterator stops the model.
+
+        Raises:
+            ModelError: the model can't be reached or opened.
+        """
+        ...
+
+
+class CausalLM(Protocol):
+    """A model that has read some tokens and can read more."""
+
+    name: str
+    length: int
+
+    def forward(self, ids: Sequence[int]) -> Logits:
+        """Read `ids`; logits after each of at least the last min(len(ids), 16), shape (n, vocab)."""
+        ...
+
+    def truncate(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+        ...
+
+
+class ChatTokenizer:
+    """`tokenizer.json` and a chat template, without the libraries that usually wrap them."""
+
+    def __init__(self, folder: Path) -> None:
+        from tokenizers import Tokenizer
+
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        config_file = folder / "tokenizer_config.json"
+        config = json.loads(config_file.read_text("utf-8")) if config_file.is_file() else {}
+        template_file = folder / "chat_template.jinja"
+        template = template_file.read_text("utf-8") if template_file.is_file() else None
+        template = template or config.get("chat_template")
+        if not isinstance(template, str):
+            raise ModelError(f"{folder}: the model has no chat template: use an instruction-tuned model")
+        self._template = _compile(template)
+        self._names = {
+            name: value["content"] if isinstance(value, dict) else value
+            for name in ("bos_token", "eos_token")
+            if (value := config.get(name))
+        }
+        ends = {"<|im_end|>", "<|endoftext|>", "<|eot_id|>", "</s>", self._names.get("eos_token")}
+        found = (self._tokenizer.token_to_id(end) for end in ends if end)
+        self.end_ids = frozenset(one for one in found if one is not None)
+        self._control = [
+            token.content for token in self._tokenizer.get_added_tokens_decoder().values()
+        ]
+
+    def neutralise(self, text: str) -> str:
+        """Break up the model's control tokens in text that is data: they become plain characters."""
+        for token in self._control:
+            if token in text:
+                text = text.replace(token, token[0] + " " + token[1:])
+        return text
+
+    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
+        """The chat template over `messages`, opened for the assistant's turn, as token ids."""
+        clean = [{**one, "content": self.neutralise(one["content"])} for one in messages]
+        text = self._template.render(
+            messages=clean, add_generation_prompt=True, tools=None, **self._names
+        )
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def count(self, text: str) -> int:
+        """How many tokens a text takes."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of token ids, control tokens left out."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+
+def _compile(template: str) -> Any:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def refuse(message: str) -> None:
+        raise ModelError(f"the model's chat template refuses these messages: {message}")
+
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    environment.globals["raise_exception"] = refuse
+    environment.filters["tojson"] = lambda value, **_: json.dumps(value, ensure_ascii=False)
+    return environment.from_string(template)
+
+
+class LocalGenerator:
+    """A Generator over a CausalLM: greedy, deterministic, cancellable."""
+
+    def __init__(self, model: CausalLM, tokenizer: ChatTokenizer, lookup_tokens: int) -> None:
+        self.name = model.name
+        self.tokenizer = tokenizer
+        self._model = model
+        self._lookup_tokens = min(lookup_tokens, convert.LOGITS_KEPT - 1)
+        self._prefix: list[int] = []
+
+    def stream(
+        self, messages: Sequence[Message], max_tokens: int, into: Generation
+    ) -> Iterator[str]:
+        started = time.perf_counter()
+        ids = self.tokenizer.prompt_ids(messages)
+        into.prompt_tokens = len(ids)
+        logits = self._read_prompt(ids, messages)[-1:]
+        pending = ""
+        written: list[int] = []
+        for token, logprob in self._decode(ids, logits, max_tokens):
+            into.logprobs.append(logprob)
+            if into.first_token_s is None:
+                into.first_token_s = time.perf_counter() - started
+            if token in self.tokenizer.end_ids:
+                break
+            written.append(token)
+            into.generated_tokens += 1
+            text = self.tokenizer.decode(written)
+            if text.endswith("\ufffd"):  # half of a character: the rest is in the next token
+                continue
+            pending, into.text = text[len(into.text) :], text
+            if pending:
+                yield pending
+
+    def _read_prompt(self, ids: list[int], messages: Sequence[Message]) -> Logits:
+        """Logits of the whole prompt, its constant part (the system message) taken from the cache.
+
+        The prompt is always read in the same two pieces, cached or not, so that the same question
+        gives the same bits.
+        """
+        constant = self.tokenizer.prompt_ids([*messages[:1], {"role": "user", "content": ""}])
+        size = 0
+        while size < min(len(constant), len(ids) - 1) and constant[size] == ids[size]:
+            size += 1
+        prefix = ids[:size]
+        if self._prefix != prefix or self._model.length < size:
+            self._model.truncate(0)
+            self._prefix = []
+            if prefix:
+                self._model.forward(prefix)
+            self._prefix = prefix
+        self._model.truncate(size)
+        return self._model.forward(ids[size:])
+
+    def _decode(
+        self, prompt: list[int], logits: Logits, max_tokens: int
+    ) -> Iterator[tuple[int, float]]:
+        seen = list(prompt)
+        made = 0
+        while True:
+            # `logits` holds one row for each token that is now certain to be next in turn.
+            token = int(np.argmax(logits[-1]))
+            yield token, _log_softmax(logits[-1], token)
+            made += 1
+            seen.append(token)
+            if made >= max_tokens:
+                return
+            draft = _look_up(seen, min(self._lookup_tokens, max_tokens - made))
+            length = self._model.length
+            rows = self._model.forward([token, *draft])[-(len(draft) + 1) :]
+            agreed = 0
+            while agreed < len(draft) and int(np.argmax(rows[agreed])) == draft[agreed]:
+                yield draft[agreed], _log_softmax(rows[agreed], draft[agreed])
+                agreed += 1
+                made += 1
+            seen += draft[:agreed]
+            self._model.truncate(length + 1 + agreed)
+            if made >= max_tokens:
+                return
+            logits = rows[agreed : agreed + 1]
+
+
+def _look_up(seen: list[int], limit: int) -> list[int]:
+    """What followed the last three (or two) tokens where they last stood before."""
+    for size in (3, 2):
+        tail = seen[-size:]
+        for at in range(len(seen) - size - 1, -1, -1):
+            if seen[at : at + size] == tail:
+                return seen[at + size : at + size + limit]
+    return []
+
+
+def _log_softmax(row: Logits, token: int) -> float:
+    top = float(row.max())
+    return float(row[token]) - top - float(np.log(np.exp(row - top, dtype=np.float64).sum()))
+
+
+def load_generator(
+    settings: Settings, note: Callable[[str], None] = lambda message: None
+) -> Generator:
+    """The generator that `settings` name. `note` is told of what takes long.
+
+    Raises:
+        ModelError: there is no such model, or it can't be opened.
+    """
+    if settings.endpoint:
+        from rag.endpoint import EndpointGenerator
+
+        return EndpointGenerator(settings.endpoint, settings.model, settings.endpoint_key)
+    runtime = pick_runtime(settings.runtime)
+    folder = convert.causal_lm_folder(
+        settings.model, runtime, settings.cache, settings.allow_network
+    )
+    note(f"opening {settings.model} with {runtime}")
+    if runtime == "openvino":
+        from rag.openvino_lm import OpenVinoLM
+
+        model: CausalLM = OpenVinoLM(folder, settings)
+    else:
+        from rag.transformers_lm import TransformersLM
+
+        model = TransformersLM(folder, settings)
+    return LocalGenerator(model, ChatTokenizer(folder), settings.lookup_tokens)

@@ -1,0 +1,232 @@
+"""PDF files: the words of each page in lines and paragraphs, by pdfium.
+
+PDF stores glyphs at places, not text. pdfium gives characters in drawing order; this module puts
+them into lines (cells drawn on one height are one line, so a table's row reads across), joins the
+lines of a wrapped paragraph with a blank, undoes hyphenation at line ends, and separates
+paragraphs by an empty line.
+
+Every character of a page's text is kept with its index in pdfium's text page (-1 for blanks that
+were added here), so `char_boxes` finds the rectangles of any span again from the file alone.
+pdfium is not thread-safe and its input is untrusted: run this in the reading process only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from rag.errors import ReadError
+from rag.read.draft import Draft, one_line, parse_date
+from rag.read.layout import Face, Line, PageText, compose, find_headings
+from rag.read.limits import Limits
+from rag.records import Mark
+
+__all__ = ["Box", "char_boxes", "read_pdf"]
+
+_HYPHEN = "\ufffe"  # pdfium's sign for a hyphen at a line's end, instead of hyphen and line end
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u200b\ufeff\uffff\ud800-\udfff]")
+_PASSWORD, _FORMAT, _SECURITY = 4, 3, 5  # FPDF_GetLastError
+_NO_LETTERS = re.compile(r"[\W\d_]*")
+_MACHINE_TITLE = re.compile(r"untitled|microsoft (?:word|powerpoint|excel)\b.*|.*\.\w{3,4}|slide 1")
+_PAGE_GAP = "\n\n"
+
+
+class Box(NamedTuple):
+    """A rectangle on a page (`page` from 1), in points; the origin is the page's lower left."""
+
+    page: int
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+
+def read_pdf(data: bytes, limits: Limits) -> Draft:
+    """A PDF with a mark for each page; title and date from its metadata.
+
+    Raises `ReadError` for files that are encrypted, damaged, or have no text layer.
+    """
+    document = _open(data)
+    parts: list[str] = []
+    marks: list[Mark] = []
+    faces: list[Face] = []
+    length = 0
+    for number, page in enumerate(_pages(document), start=1):
+        if parts and parts[-1]:
+            parts.append(_PAGE_GAP)
+            length += len(_PAGE_GAP)
+        marks.append(Mark(length, "page", number))
+        parts.append(page.text)
+        faces += [face._replace(offset=length + face.offset) for face in page.faces]
+        length += len(page.text)
+        if length > limits.max_text_chars:
+            raise ReadError(f"holds more than {limits.max_text_chars:,} characters: split it")
+    if not any(parts):
+        raise ReadError(
+            "has no text layer (scanned?): run OCR, e.g. with ocrmypdf, and index the result"
+        )
+    text = "".join(parts)
+    marks = sorted([*marks, *find_headings(text, faces)], key=lambda mark: mark.start)
+    info = document.get_metadata_dict(skip_empty=True)
+    date = parse_date(info.get("CreationDate")) or parse_date(info.get("ModDate"))
+    return Draft(text, tuple(marks), _title(info.get("Title", "")), date)
+
+
+def char_boxes(data: bytes, start: int, end: int) -> list[Box]:
+    """Where characters `start..end` of the document's text are drawn: one box per line.
+
+    `data` is the file that the text was read from. Runs the same extraction again, page by page,
+    up to the page that holds `end`.
+    """
+    document = _open(data)
+    boxes: list[Box] = []
+    offset = 0
+    for number, page in enumerate(_pages(document), start=1):
+        if offset >= end:
+            break
+        low, high = max(start - offset, 0), max(min(end - offset, len(page.text)), 0)
+        wanted = [at for at in page.index[low:high] if at >= 0]
+        if wanted:
+            boxes += _line_boxes(document, number, wanted)
+        offset += len(page.text) + (len(_PAGE_GAP) if page.text else 0)
+    return boxes
+
+
+def _open(data: bytes) -> Any:
+    import pypdfium2
+    import pypdfium2.raw as pdfium
+
+    if b"%PDF-" not in data[:1024]:
+        raise ReadError("is not a PDF: rename it after its real format or export it as PDF again")
+    if b"%%EOF" not in data[-4096:] and b"startxref" not in data[-4096:]:
+        raise ReadError("is cut short (its end is missing): get a whole copy of the file")
+    try:
+        document = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        code = pdfium.FPDF_GetLastError() if error.err_code is None else error.err_code
+        if code in (_PASSWORD, _SECURITY):
+            message = "is encrypted: save a copy without a password and index that"
+            raise ReadError(message) from error
+        raise ReadError("is damaged or cut short: get a whole copy of the file") from error
+    if len(document) == 0:
+        raise ReadError("is damaged (it has no pages): get a whole copy of the file")
+    return document
+
+
+def _pages(document: Any) -> Iterator[PageText]:
+    """The text of each page in turn; a page that can't be loaded is an error, not a gap."""
+    import pypdfium2
+
+    for number in range(len(document)):
+        try:
+            page = document[number]
+            text_page = page.get_textpage()
+        except pypdfium2.PdfiumError as error:
+            raise ReadError(
+                f"is damaged (page {number + 1} can't be read): get a whole copy of the file"
+            ) from error
+        yield compose(_lines(text_page))
+        text_page.close()
+        page.close()
+
+
+def _lines(text_page: Any) -> list[Line]:
+    """The words of a page in lines. Neighbours in drawing order on one height share a line."""
+    import pypdfium2.raw as pdfium
+
+    raw = text_page.raw
+    chars = _characters(raw)
+    first, last = pdfium.FS_RECTF(), pdfium.FS_RECTF()
+    at_first, at_last = ctypes.byref(first), ctypes.byref(last)
+    lines: list[Line] = []
+    line = Line()
+    for match in re.finditer(f"[^\\s{_HYPHEN}]+{_HYPHEN}?|{_HYPHEN}", chars):
+        begin, end = match.span()
+        pdfium.FPDFText_GetLooseCharBox(raw, begin, at_first)
+        pdfium.FPDFText_GetLooseCharBox(raw, end - 1, at_last)
+        left, bottom, top = first.left, first.bottom, first.top
+        right = max(first.right, last.right)
+        if not lines or line.hyphen or not _level(line, left, bottom, top):
+            line = Line(left=left, right=right, bottom=bottom, top=top, word=right - left)
+            line.bold = _is_bold(raw, begin, pdfium)
+            lines.append(line)
+        else:
+            line.chars.append(" ")
+            line.index.append(-1)
+            line.gap = max(line.gap, left - line.right)
+            line.right = max(line.right, right)
+        line.chars += match[0].replace(_HYPHEN, "-")
+        line.index += range(begin, end)
+        line.hyphen = match[0].endswith(_HYPHEN)
+    return lines
+
+
+def _characters(raw: Any) -> str:
+    """The page's characters by their index in the text page; what is no text becomes a blank."""
+    import pypdfium2.raw as pdfium
+
+    count = max(pdfium.FPDFText_CountChars(raw), 0)
+    buffer = ctypes.create_string_buffer(2 * count + 2)
+    units = pdfium.FPDFText_GetText(
+        raw, 0, count, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort))
+    )
+    text = buffer.raw[: 2 * max(units - 1, 0)].decode("utf-16-le", "replace")
+    if len(text) != count:  # a character beyond 16 bits, or one that pdfium leaves out
+        codes = (pdfium.FPDFText_GetUnicode(raw, i) for i in range(count))
+        text = "".join(chr(code) if 0 < code <= 0x10FFFF else " " for code in codes)
+        text = text.replace("\x02", _HYPHEN)
+    return _NO_TEXT.sub(" ", text)
+
+
+def _level(line: Line, left: float, bottom: float, top: float) -> bool:
+    """Whether a character goes on `line`: it overlaps in height (as a raised one does) and is
+    not drawn back to the left."""
+    overlap = min(line.top, top) - max(line.bottom, bottom)
+    height = min(line.height, top - bottom)
+    return overlap > 0.5 * height and left >= line.right - 0.5 * max(line.height, 1.0)
+
+
+def _is_bold(raw: Any, at: int, pdfium: Any) -> bool:
+    """Whether a character is bold, by its font's weight or name."""
+    if pdfium.FPDFText_GetFontWeight(raw, at) >= 600:
+        return True
+    name, flags = ctypes.create_string_buffer(80), ctypes.c_int()
+    size = pdfium.FPDFText_GetFontInfo(raw, at, name, len(name), ctypes.byref(flags))
+    return 0 < size <= len(name) and b"bold" in name.value.lower()
+
+
+def _line_boxes(document: Any, number: int, wanted: list[int]) -> list[Box]:
+    """The boxes around the characters with the indices `wanted`, merged per line."""
+    import pypdfium2.raw as pdfium
+
+    page = document[number - 1]
+    text_page = page.get_textpage()
+    rect = pdfium.FS_RECTF()
+    boxes: list[Box] = []
+    for at in wanted:
+        pdfium.FPDFText_GetLooseCharBox(text_page.raw, at, ctypes.byref(rect))
+        box = Box(number, rect.left, rect.bottom, rect.right, rect.top)
+        last = boxes[-1] if boxes else None
+        level = last and min(last.top, box.top) > max(last.bottom, box.bottom)
+        if last and level and box.left >= last.left:
+            boxes[-1] = Box(
+                number,
+                min(last.left, box.left),
+                min(last.bottom, box.bottom),
+                max(last.right, box.right),
+                max(last.top, box.top),
+            )
+        else:
+            boxes.append(box)
+    text_page.close()
+    page.close()
+    return boxes
+
+
+def _title(given: str) -> str:
+    """The metadata's title, unless a program made it up (a number, a file's name)."""
+    title = one_line(given)
+    made_up = _NO_LETTERS.fullmatch(title) or _MACHINE_TITLE.fullmatch(title.lower())
+    return "" if made_up else title

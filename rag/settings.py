@@ -1,0 +1,123 @@
+"""One frozen Settings, from defaults, a TOML file, the environment and flags, later ones winning.
+
+The file is `footnote.toml` in the working folder, or the one that `FOOTNOTE_CONFIG` names. The
+environment's names are `FOOTNOTE_` and the setting's name in capitals. An unknown key is an error
+wherever it stands. This module knows nothing of models or stores.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rag.errors import SettingsError
+
+__all__ = ["Settings", "load_settings"]
+
+_PREFIX = "FOOTNOTE_"
+_NOT_SETTINGS = {"FOOTNOTE_CONFIG", "FOOTNOTE_DATA", "FOOTNOTE_FUZZ_N", "FOOTNOTE_KILL_N"}
+
+
+def _default_indexes() -> Path:
+    """`indexes/` of the checkout that this file is in; else a folder of the user's."""
+    root = Path(__file__).resolve().parent.parent
+    if (root / "pyproject.toml").is_file():
+        return root / "indexes"
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("footnote")) / "indexes"
+
+
+def _default_cache() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("footnote"))
+
+
+class Settings(BaseModel):
+    """Everything that can be set. Sizes are in the units that the names say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    collection: str = Field("seeds", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    indexes: Path = Field(default_factory=_default_indexes)
+    cache: Path = Field(default_factory=_default_cache)
+
+    # Models
+    embedder: str = "minilm"
+    model: str = "qwen2.5-coder-1.5b"
+    runtime: Literal["auto", "transformers", "openvino"] = "auto"
+    endpoint: str = ""
+    endpoint_key: str = ""
+    allow_network: bool = False
+    threads: int = Field(0, ge=0, description="0: as many as there are cores")
+
+    # Chunks
+    chunk_tokens: int = Field(200, ge=32, le=512)
+
+    # Retrieval
+    candidates: int = Field(50, ge=1, le=1000)
+    top_k: int = Field(6, ge=1, le=50)
+    weight_dense: float = Field(0.3, ge=0)
+    weight_words: float = Field(0.4, ge=0)
+    weight_sentence: float = Field(0.3, ge=0)
+
+    # Generation
+    style: Literal["full", "short"] = "full"
+    evidence_tokens: int = Field(450, ge=50, le=16_000)
+    max_new_tokens: int = Field(200, ge=1, le=4096)
+    lookup_tokens: int = Field(6, ge=0, le=32)
+
+    # Trust
+    refuse_below: float = Field(0.5, ge=0, le=1)
+
+    # Reading
+    max_file_mb: int = Field(100, ge=1)
+    parse_seconds: int = Field(60, ge=1)
+    parse_memory_mb: int = Field(1024, ge=128)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read file and environment, then apply `overrides` that are not None.
+
+    Raises:
+        SettingsError: a key is unknown, or a value does not fit.
+    """
+    values: dict[str, Any] = {}
+    values.update(_from_file())
+    values.update(_from_environment())
+    values.update({key: value for key, value in overrides.items() if value is not None})
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(sorted(Settings.model_fields))
+            raise SettingsError(f"unknown setting '{name}': the settings are {known}") from None
+        raise SettingsError(f"setting '{name}': {first['msg']} (got {first['input']!r})") from None
+
+
+def _from_file() -> dict[str, Any]:
+    named = os.environ.get("FOOTNOTE_CONFIG")
+    path = Path(named) if named else Path("footnote.toml")
+    if not named and not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: can't be read ({error.strerror}): check FOOTNOTE_CONFIG") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is not valid TOML: {error}") from None
+
+
+def _from_environment() -> dict[str, str]:
+    return {
+        name[len(_PREFIX) :].lower(): value
+        for name, value in os.environ.items()
+        if name.startswith(_PREFIX) and name not in _NOT_SETTINGS
+    }

@@ -1,0 +1,63 @@
+"""A CausalLM on transformers and torch: the reference path, for every model that transformers opens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rag import convert
+from rag.errors import ModelError
+from rag.generate import Logits
+from rag.hardware import has_native_bf16, thread_count
+from rag.settings import Settings
+
+__all__ = ["TransformersLM"]
+
+
+class TransformersLM:
+    """Opens a folder as `save_pretrained` writes it. bf16 where the processor has it, else float32."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        if not settings.allow_network:
+            convert.offline()
+        import torch
+        from transformers import AutoModelForCausalLM, DynamicCache
+
+        torch.set_num_threads(thread_count(settings.threads))
+        dtype = torch.bfloat16 if has_native_bf16() else torch.float32
+        try:
+            self._model: Any = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, local_files_only=True, use_safetensors=True
+            ).eval()
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{folder}: transformers can't open it: {error}") from error
+        kind = "bf16" if dtype is torch.bfloat16 else "float32"
+        self.name = f"{settings.model} (transformers {kind})"
+        self.length = 0
+        self._new_cache = DynamicCache
+        self._cache: Any = DynamicCache()
+
+    def forward(self, ids: Sequence[int]) -> Logits:
+        import torch
+
+        with torch.inference_mode():
+            output = self._model(
+                input_ids=torch.tensor([list(ids)]),
+                past_key_values=self._cache,
+                use_cache=True,
+                logits_to_keep=min(len(ids), convert.LOGITS_KEPT),
+            )
+        self._cache = output.past_key_values
+        self.length += len(ids)
+        logits: Logits = output.logits[0].float().numpy()
+        return logits
+
+    def truncate(self, length: int) -> None:
+        if length >= self.length:
+            return
+        if length == 0:
+            self._cache = self._new_cache()
+        else:
+            self._cache.crop(length)
+        self.length = length

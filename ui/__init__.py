@@ -1,0 +1,1 @@
+"""The chat in the browser. Imports `rag`; `rag` never imports this."""
