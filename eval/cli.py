@@ -93,6 +93,7 @@ def run(
             out=out,
             use_cache=not no_cache,
             progress=_progress,
+            indexing=_indexing,
         )
         if report:
             _score(directory)
@@ -201,6 +202,7 @@ def results(
             settings=_overrides(setting),
             use_cache=not no_cache,
             progress=_progress,
+            indexing=_indexing,
         )
         typer.echo(f"wrote {page}")
 
@@ -227,6 +229,13 @@ def _score(directory: Path, as_json: bool = False) -> None:
     else:
         print_summary(summary)
         typer.echo(f"report: {page}")
+
+
+def _indexing(done: int, of: int) -> None:
+    """A line for each tenth of the documents."""
+    step = max(1, of // 10)
+    if of and done // step != (done - 1) // step:
+        print(f"indexing {done}/{of}", file=sys.stderr, flush=True)
 
 
 def _progress(questions: Sequence[Question]) -> Iterator[Question]:

@@ -101,7 +101,7 @@ def _difference(
     after = [b.numbers[j][metric] for _, j in held]
     change = [second - first for first, second in zip(before, after, strict=True)]
     estimate = stats.mean_of_clusters(change, clusters)
-    binary = set(before) | set(after) <= {0.0, 1.0} and METRICS[metric].group != "cost"
+    binary = set(before) | set(after) <= {0.0, 1.0} and not METRICS[metric].size
     sign = METRICS[metric].better or 1
     ids = [a.samples[i].id for i, _ in held]
     return Difference(

@@ -53,7 +53,7 @@ def copy_top(sample: Sample, documents: Documents) -> Sample | None:
 
 
 def everything(sample: Sample, documents: Documents) -> Sample | None:
-    """Answer with all passages (all documents, where the question brings its own), and cite them."""
+    """Answer with all passages (all documents, where the question brings them); cite them."""
     given = sample.question.documents
     spans: Sequence[Mapping[str, Any]] = sample.hits
     if given is not None:

@@ -16,7 +16,7 @@ from typing import Any
 from eval.others import looks_refused
 from eval.records import Question, Suite, digest, documents_digest
 from rag.assistant import Assistant
-from rag.collection import Collection
+from rag.collection import Collection, Progress
 from rag.errors import InputError
 from rag.generate import Generation
 from rag.prompt import Style
@@ -39,20 +39,27 @@ _CLOSED_BOOK = {
 class RagEngine:
     """Footnote over a suite's documents, kept as a collection named after their content."""
 
-    def __init__(self, suite: Suite, settings: Settings) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        settings: Settings,
+        indexing: Progress = lambda done, of: None,
+    ) -> None:
+        """Open or build the collection; `indexing` is told of documents done and to do."""
         self.settings = settings
         self._content = _content(suite)
+        self._code = code_version()  # before indexing, which takes long enough for a change
         self._assistant: Assistant | None = None
-        self.collection = self._open(suite)
+        self.collection = self._open(suite, indexing)
 
-    def _open(self, suite: Suite) -> Collection:
+    def _open(self, suite: Suite, indexing: Progress) -> Collection:
         if suite.collection is not None:
             return Collection.open(suite.collection, self.settings)
         depends = [self._content, *(getattr(self.settings, name) for name in _OF_THE_INDEX)]
         name = f"eval-{suite.name}-{digest(depends)[:10]}"
         collection = Collection.open(name, self.settings, create=True)
         if suite.folder is not None:
-            failed = collection.update(Path(suite.folder)).failed
+            failed = collection.update(Path(suite.folder), indexing).failed
             if failed:
                 collection.close()
                 first = f"{failed[0]['path']}: {failed[0]['error']}"
@@ -60,14 +67,14 @@ class RagEngine:
                     f"{len(failed)} files of {suite.folder} can't be read, first {first}"
                 )
         elif suite.pooled:
-            collection.put(suite.documents, suite.name)
+            collection.put(suite.documents, suite.name, indexing)
         return collection
 
     def describe(self) -> dict[str, Any]:
         """Settings (without paths and keys), a hash of the code, and the collection."""
         return {
             "settings": self.settings.model_dump(mode="json", exclude=_NOT_RECORDED),
-            "code": code_version(),
+            "code": self._code,
             "content": self._content,
             "generation": self.collection.generation,
         }

@@ -25,8 +25,9 @@ from rag.errors import InputError
 __all__ = ["adopt", "looks_refused"]
 
 _REFUSAL = re.compile(
-    r"\b(i (do not|don't|can ?not|can't) (know|answer|find)|unanswerable|no answer|not (stated|given|"
-    r"mentioned|provided|specified|found) in|do(es)? not (state|mention|provide|contain|say)|"
+    r"\b(i (do not|don't|can ?not|can't) (know|answer|find)|unanswerable|no answer|"
+    r"not (stated|given|mentioned|provided|specified|found) in|"
+    r"do(es)? not (state|mention|provide|contain|say)|"
     r"cannot be (answered|determined)|insufficient information|no information)\b",
     re.IGNORECASE,
 )

@@ -7,7 +7,7 @@ quoted from it and from nowhere else.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ ENTRIES = (
     Entry("Sample corpus, held-out", "seeds", split="held-out"),
     Entry("SQuAD 2.0, pooled paragraphs", "squad", limit=300),
     Entry("SQuAD 2.0, gold paragraph given", "squad", condition="given", limit=300),
+    Entry("SQuAD 2.0, closed book", "squad", condition="closed", limit=300),
     Entry("SQuAD 2.0, retrieval", "squad", retrieval_only=True),
     Entry("CLAPNQ", "clapnq"),
     Entry("RAMDocs", "ramdocs"),
@@ -64,6 +65,7 @@ def write_results(
     settings: Mapping[str, Any] | None = None,
     use_cache: bool = True,
     progress: Progress = iter,
+    indexing: Callable[[int, int], None] = lambda done, of: None,
 ) -> Path:
     """Run what `ENTRIES` lists, as far as its data is there, and write the page.
 
@@ -90,6 +92,7 @@ def write_results(
             out=runs / _slug(entry, size),
             use_cache=use_cache,
             progress=progress,
+            indexing=indexing,
         )
         scored = score(directory)
         write_report(directory, scored)
@@ -123,9 +126,9 @@ def page(found: Sequence[tuple[Entry, Mapping[str, Any] | None]]) -> str:
         "# Results",
         "",
         (
-            "Written by `footnote eval results --data PATH`; don't edit. Estimates are means over the "
-            "questions of the slice, with 95% intervals by bootstrap over documents. Floors need no "
-            "model: read no number without them. Metrics are explained in `eval/metrics`."
+            "Written by `footnote eval results --data PATH`; don't edit. Estimates are means over "
+            "the questions of the slice, with 95% intervals by bootstrap over documents. Floors "
+            "need no model: read no number without them. `eval/metrics` says what each one is."
         ),
     ]
     for entry, summary in found:
@@ -165,7 +168,8 @@ def _what(summary: Mapping[str, Any]) -> str:
     models = ", ".join(model for model in summary["models"] if model) or "no generator"
     hardware = run["hardware"]
     return (
-        f"{run['questions']} questions, condition {run['condition']}, style {run['style']}, {models}; "
+        f"{run['questions']} questions, condition {run['condition']}, style {run['style']}, "
+        f"{models}; "
         f"code {run['engine'].get('code', 'unknown')}, data {run['data'][:12]}; "
         f"{hardware['cores']} cores, {hardware['memory_gb']} GB, {hardware['machine']}."
     )

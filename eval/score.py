@@ -103,8 +103,13 @@ def summarise(
 def holding(
     metric: str, name: str, numbers: Sequence[Numbers], positions: Sequence[int]
 ) -> tuple[int, ...]:
-    """The positions of a slice that have the metric. Pooled ones are for all questions only: half
-    of them say nothing about a confidence."""
+    """The positions of a slice that have the metric.
+
+    Confidence and the precision of refusals mean something over all questions only, and the share
+    of refusals only apart: over-refusal where answerable, recall where not.
+    """
+    if (name == "all" and metric == "refused") or (name != "all" and metric == "refusal_precision"):
+        return ()
     if metric in POOLED:
         held = tuple(i for i in positions if "right" in numbers[i])
         return held if name == "all" and len(held) > 1 else ()
@@ -124,7 +129,7 @@ def _row(
         estimate = stats.pooled_of_clusters(both, clusters, POOLED[metric])
     else:
         values = [numbers[i][metric] for i in held]
-        proportion = set(values) <= {0.0, 1.0} and METRICS[metric].group != "cost"
+        proportion = set(values) <= {0.0, 1.0} and not METRICS[metric].size
         estimate = stats.mean_of_clusters(values, clusters, proportion=proportion)
     return {
         "metric": metric,

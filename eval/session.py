@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,13 @@ def run_suite(
     out: Path | None = None,
     use_cache: bool = True,
     progress: Progress = iter,
+    indexing: Callable[[int, int], None] = lambda done, of: None,
 ) -> Path:
     """Run or resume a suite over Footnote; returns the run's directory."""
     chosen = load_settings(**settings)
     gold_only = retrieval_only or condition == "given"
     suite = load(name, dataclasses.replace(options, gold_only=gold_only))
-    engine = RagEngine(suite, chosen)
+    engine = RagEngine(suite, chosen, indexing)
     try:
         plan = Plan(
             out=out or Path("runs") / _directory(name, options, condition, retrieval_only),

@@ -26,7 +26,7 @@ _LISTED = 5
 def print_summary(summary: Mapping[str, Any]) -> None:
     """Estimates with intervals and the floors, types left out (they stand in the report)."""
     floors = summary["floors"]
-    table = Table("metric", "slice", "n", "estimate", "95% interval", *floors, box=None)
+    table = _table("metric", "slice", "n", "estimate", "95% interval", *floors)
     for row in summary["metrics"]:
         if row["slice"].startswith("type: "):
             continue
@@ -34,16 +34,14 @@ def print_summary(summary: Mapping[str, Any]) -> None:
         value, low, high = (format_number(name, row[key]) for key in ("estimate", "low", "high"))
         beside = [floor_value(rows, name, row["slice"]) for rows in floors.values()]
         table.add_row(name, row["slice"], str(row["n"]), value, f"{low} to {high}", *beside)
-    Console().print(table)
+    _console().print(table)
     for note in summary["notes"]:
         typer.echo(f"- {note}")
 
 
 def print_comparison(comparison: Comparison, metric: str | None = None) -> None:
     """All differences, and the first few losses and wins in the metric that matters most."""
-    table = Table(
-        "metric", "slice", "n", "first", "second", "diff", "95% interval", "p", "", box=None
-    )
+    table = _table("metric", "slice", "n", "first", "second", "diff", "95% interval", "p", "")
     for d in comparison.differences:
         first, second, change, low, high = (
             format_number(d.metric, v) for v in (d.first, d.second, d.difference, d.low, d.high)
@@ -61,7 +59,7 @@ def print_comparison(comparison: Comparison, metric: str | None = None) -> None:
             d.verdict,
         )
         table.add_row(*cells)
-    Console().print(table)
+    _console().print(table)
     for note in comparison.notes:
         typer.echo(f"- {note}")
     there = {difference.metric for difference in comparison.differences}
@@ -93,6 +91,20 @@ def print_question(directory: Path, identifier: str) -> None:
             typer.echo(json.dumps(recorded, indent=1))
             return
     raise InputError(f"{directory} has no question {identifier}; `footnote eval show {directory}`")
+
+
+def _table(*heads: str) -> Table:
+    """A plain table whose names and numbers stay whole; heads may wrap."""
+    table = Table(box=None)
+    for head in heads:
+        table.add_column(head, no_wrap=True, overflow="fold")
+    return table
+
+
+def _console() -> Console:
+    """The terminal; a file or a pipe gets lines that are not cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=200)
 
 
 def _samples(directory: Path) -> list[Any]:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from rag import decide
 from rag.attribute import Support, attribute
@@ -15,7 +16,7 @@ from rag.evidence import SourceSentence, choose, source_sentences
 from rag.followup import leans_on_history
 from rag.generate import Generation, Generator, Message, load_generator
 from rag.prompt import Style, answer_messages, rewrite_messages
-from rag.records import Answer, AnswerSentence, Citation, Document, Hit, Timings
+from rag.records import Answer, AnswerSentence, Citation, Document, Timings
 from rag.sentences import sentence_spans
 from rag.settings import Settings
 
@@ -24,7 +25,9 @@ __all__ = ["Assistant", "Finished", "Stage", "Token"]
 _LONGEST_QUESTION = 4000
 _SHORT_TOKENS = 40
 _REWRITE_TOKENS = 80
-_OWN_MARKERS = re.compile(r"\s*(\[\d+(?:\s*,\s*\d+)*\]|[(<]sources?\s*\d+[^)>]*[)>]|</?source[^>]*>)", re.IGNORECASE)
+_OWN_MARKERS = re.compile(
+    r"\s*(\[\d+(?:\s*,\s*\d+)*\]|[(<]sources?\s*\d+[^)>]*[)>]|</?source[^>]*>)", re.IGNORECASE
+)
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
 
 
@@ -131,7 +134,7 @@ class Assistant:
         found = self._retrieve(draft.standalone, documents)
         draft.retrieve_s = time.perf_counter() - draft.started
         if not found.candidates:
-            yield Finished(self._refusal(draft, found, 0.0))
+            yield Finished(self._refusal(draft, found, 1.0))
             return
         sentences = source_sentences(found.candidates, draft.standalone, found.vector)
         evidence = choose(sentences, self.settings.evidence_tokens, found.count)
@@ -146,7 +149,9 @@ class Assistant:
 
     def _rewrite(self, question: str, history: Sequence[Message]) -> str:
         record = Generation()
-        for _ in self.generator.stream(rewrite_messages(question, history), _REWRITE_TOKENS, record):
+        for _ in self.generator.stream(
+            rewrite_messages(question, history), _REWRITE_TOKENS, record
+        ):
             pass
         rewritten = " ".join(record.text.split()).strip('"')
         return rewritten if 3 <= len(rewritten) <= _LONGEST_QUESTION else question
@@ -157,12 +162,10 @@ class Assistant:
                 raise InputError("there is no collection to search: name one, or give documents")
             return self._collection.retrieve(question)
         if self._scratch is None:
-            self._scratch = Collection.temporary([], self.settings, embedder=self._embedder())
+            embedder = self._collection.embedder if self._collection else None
+            self._scratch = Collection.temporary([], self.settings, embedder=embedder)
         self._scratch.put(documents, "given")
         return self._scratch.retrieve(question)
-
-    def _embedder(self):  # type: ignore[no-untyped-def]
-        return self._collection.embedder if self._collection else None
 
     def _check(
         self, draft: _Draft, found: Retrieved, sentences: Sequence[SourceSentence]
@@ -207,10 +210,12 @@ class Assistant:
         text = f"The documents do not say: I found no answer to “{draft.standalone}”."
         titles = list(dict.fromkeys(hit.title or hit.document for hit in found.hits))[:3]
         if titles:
-            text += " The closest passages are in " + ", ".join(f"“{title}”" for title in titles) + "."
+            text += (
+                " The closest passages are in " + ", ".join(f"“{title}”" for title in titles) + "."
+            )
         return self._answer(draft, found, text=text, refused=True, confidence=sure)
 
-    def _answer(self, draft: _Draft, found: Retrieved, **fields) -> Answer:  # type: ignore[no-untyped-def]
+    def _answer(self, draft: _Draft, found: Retrieved, **fields: Any) -> Answer:
         record = draft.generation
         shift = draft.retrieve_s
         first = record.first_token_s
@@ -231,7 +236,7 @@ class Assistant:
             model=self._generator.name if self._generator else self.settings.model,
             embedder=found.embedder,
             collection=found.collection,
-            generation=found.generation,
+            generation=found.generation if found.collection else 0,
             **fields,
         )
 
@@ -247,7 +252,9 @@ def _lines(text: str, style: Style) -> list[tuple[str, bool]]:
         sentence = text[start:end]
         opens_line = not text[:start].rpartition("\n")[2].strip()
         bullet = bool(_BULLET.match(sentence)) and opens_line
-        sentence = " ".join(_BULLET.sub("", sentence).split()) if bullet else " ".join(sentence.split())
+        sentence = (
+            " ".join(_BULLET.sub("", sentence).split()) if bullet else " ".join(sentence.split())
+        )
         if re.search(r"\w", sentence):
             found.append((sentence, bullet))
     return found
@@ -262,7 +269,15 @@ def _cite(support: Support, citations: list[Citation]) -> tuple[int, ...]:
         if known is None:
             known = len(citations) + 1
             citations.append(
-                Citation(known, source.document, source.title, source.date, source.page, *span[1:], source.text)
+                Citation(
+                    known,
+                    source.document,
+                    source.title,
+                    source.date,
+                    source.page,
+                    *span[1:],
+                    source.text,
+                )
             )
         markers.append(known)
     return tuple(sorted(markers))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from rag.evidence import SourceSentence
 from rag.records import Status
-from rag.words import content_stems, fold
+from rag.words import content_stems, fold, words
 
 __all__ = ["Support", "attribute", "numbers", "term_weights"]
 
@@ -97,16 +97,13 @@ def _cover(
 def term_weights(text: str) -> dict[str, float]:
     """Content stems with the weight that each has as evidence: numbers and names count double."""
     names = {stem for word in _names(text) for stem in content_stems(word)}
-    return {
-        term: 2.0 if term[0].isdigit() or term in names else 1.0 for term in _terms(text)
-    }
+    return {term: 2.0 if term[0].isdigit() or term in names else 1.0 for term in _terms(text)}
 
 
 def numbers(text: str) -> set[str]:
     """The numbers of a text as digits without thousands marks; small ones may be words."""
     found = {re.sub(r",(?=\d{3})", "", match).rstrip(".,") for match in _NUMBER.findall(text)}
-    spelled = {_NUMBER_WORDS[word] for word in fold(text).split() if word in _NUMBER_WORDS}
-    return found | (spelled if len(text) > 0 else set())
+    return found | {_NUMBER_WORDS[word] for word in words(text) if word in _NUMBER_WORDS}
 
 
 def _terms(text: str) -> set[str]:

@@ -7,6 +7,7 @@ last line that a killed run left half written is cut off.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from rag.settings import Settings
 __all__ = ["BatchLine", "ask", "hit_fields", "merge_reports", "read_lines", "search"]
 
 Bar = Callable[[str], AbstractContextManager[Progress]]
+_OPENING = b'{"id": '  # of every line of output
 _HIT_FIELDS = ("rank", "score", "document", "title", "page", "start", "end", "text", "why")
 
 
@@ -43,7 +45,7 @@ def ask(source: Path, out: Path, settings: Settings, named: bool, bar: Bar) -> N
     Raises:
         InputError: a line is not what it should be. Nothing has been answered.
     """
-    lines = read_lines(source)
+    lines = _lines(source, out)
     collection = _collection(lines, settings, named)
     assistant = Assistant(collection, settings)
 
@@ -60,7 +62,7 @@ def search(source: Path, out: Path, settings: Settings, k: int, named: bool, bar
     Raises:
         InputError: a line is not what it should be.
     """
-    lines = read_lines(source)
+    lines = _lines(source, out)
     collection = _collection(lines, settings, named)
     given = Collection.temporary([], settings, embedder=collection.embedder if collection else None)
 
@@ -76,6 +78,12 @@ def search(source: Path, out: Path, settings: Settings, k: int, named: bool, bar
     _run(lines, out, one, bar, "searching")
 
 
+def _lines(source: Path, out: Path) -> list[BatchLine]:
+    if out.exists() and source.exists() and out.samefile(source):
+        raise InputError(f"{out}: is the file of the questions: name another --out")
+    return read_lines(source)
+
+
 def _collection(lines: list[BatchLine], settings: Settings, named: bool) -> Collection | None:
     """The collection, unless every line brings its own documents."""
     if lines and all(line.documents is not None for line in lines):
@@ -84,7 +92,11 @@ def _collection(lines: list[BatchLine], settings: Settings, named: bool) -> Coll
 
 
 def _run(
-    lines: list[BatchLine], out: Path, one: Callable[[BatchLine], dict[str, Any]], bar: Bar, title: str
+    lines: list[BatchLine],
+    out: Path,
+    one: Callable[[BatchLine], dict[str, Any]],
+    bar: Bar,
+    title: str,
 ) -> None:
     with _resumed(out) as (file, done), bar(title) as progress:
         finished = sum(line.id in done for line in lines)
@@ -92,9 +104,19 @@ def _run(
         for line in lines:
             if line.id in done:
                 continue
-            file.write(json.dumps(one(line), ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                record = one(line)
+            except InputError as error:
+                raise InputError(f"line with id '{line.id}': {error}") from None
+            try:
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError as error:
+                raise InputError(
+                    f"{out}: can't be written ({error.strerror}): free some space, then run the same "
+                    "command again to go on from here"
+                ) from None
             finished += 1
             progress(finished, len(lines))
 
@@ -108,28 +130,31 @@ class _resumed:
 
     def __enter__(self) -> tuple[IO[str], set[str]]:
         done: set[str] = set()
-        whole = 0
         try:
             data = self._out.read_bytes() if self._out.exists() else b""
-            for line in data.splitlines(keepends=True):
-                try:
-                    record = json.loads(line)
-                except ValueError:
-                    break
-                if not line.endswith(b"\n"):
-                    break
-                done.add(str(record["id"]))
-                whole += len(line)
+            whole = data.rfind(b"\n") + 1
+            try:
+                done |= {str(json.loads(line)["id"]) for line in data[:whole].splitlines()}
+            except (ValueError, KeyError, TypeError):
+                raise self._foreign() from None
+            if not (data[whole:].startswith(_OPENING) or _OPENING.startswith(data[whole:])):
+                raise self._foreign()
             self._out.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._out.open("a", encoding="utf-8")
             self._file.truncate(whole)
         except OSError as error:
-            raise InputError(f"{self._out}: can't be written ({error.strerror}): name another --out") from None
+            raise InputError(
+                f"{self._out}: can't be written ({error.strerror}): name another --out"
+            ) from None
         return self._file, done
 
     def __exit__(self, *exception: object) -> None:
         if self._file:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what could not be written was said already
+                self._file.close()
+
+    def _foreign(self) -> InputError:
+        return InputError(f"{self._out}: is no earlier output of a batch: name another --out")
 
 
 def read_lines(path: Path) -> list[BatchLine]:
@@ -161,7 +186,9 @@ def read_lines(path: Path) -> list[BatchLine]:
 def _line(raw: str, where: str) -> BatchLine:
     try:
         record = json.loads(raw)
-    except ValueError as error:
+        if "\\ud" in raw.lower():  # perhaps half of a surrogate pair, which UTF-8 can't hold
+            record = json.loads(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: is not JSON: {error}") from None
     if not isinstance(record, dict):
         raise InputError(f"{where}: is not a JSON object")
@@ -184,7 +211,9 @@ def _turns(turns: Any, where: str) -> Iterator[dict[str, str]]:
     for turn in turns:
         fits = isinstance(turn, dict) and isinstance(turn.get("content"), str)
         if not fits or turn.get("role") not in ("user", "assistant"):
-            raise InputError(f"{where}: a turn of 'history' needs 'role' (user, assistant) and 'content'")
+            raise InputError(
+                f"{where}: a turn of 'history' needs 'role' (user, assistant) and 'content'"
+            )
         yield {"role": turn["role"], "content": turn["content"]}
 
 

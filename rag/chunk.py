@@ -20,8 +20,11 @@ __all__ = ["CountTokens", "chunk_document"]
 CountTokens = Callable[[Sequence[str]], list[int]]
 """Texts -> how many of the embedder's tokens each takes, without special tokens."""
 
-# Title and date at the head of a Markdown file: read already, and no passage to quote.
-_FRONT_MATTER = re.compile(r"---[ \t]*\n(?:[^\n]*\n){0,50}?---[ \t]*(?:\n|$)")
+# Title and date at the head of a Markdown file: read already, and no passage to quote. The first line
+# tells front matter from text between two rules.
+_FRONT_MATTER = re.compile(
+    r"---[ \t]*\n[\w-]+[ \t]*:.*\n(?:.*\n){0,200}?(?:---|\.\.\.)[ \t]*(?:\n|\Z)"
+)
 _CONTEXT_SHARE = 4  # the context may take a quarter of a chunk's tokens
 
 

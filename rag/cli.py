@@ -43,9 +43,12 @@ CollectionOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 BatchOption = Annotated[
-    Path | None, typer.Option(help="JSONL of questions: one model load, resumes by id. Needs --out.")
+    Path | None,
+    typer.Option(help="JSONL of questions: one model load, resumes by id. Needs --out."),
 ]
-OutOption = Annotated[Path | None, typer.Option(help="Where --batch writes, one JSON line a question.")]
+OutOption = Annotated[
+    Path | None, typer.Option(help="Where --batch writes, one JSON line a question.")
+]
 
 
 @app.command(rich_help_panel="Documents")
@@ -76,7 +79,9 @@ def index(
     else:
         for skipped in report["skipped"]:
             _warn(f"skipped {skipped['path']}: {skipped['reason']}")
-        counts = ", ".join(f"{report[key]} {key}" for key in ("added", "updated", "unchanged", "removed"))
+        counts = ", ".join(
+            f"{report[key]} {key}" for key in ("added", "updated", "unchanged", "removed")
+        )
         failed = f", {len(report['failed'])} failed" if report["failed"] else ""
         typer.echo(
             f"{counts}{failed}: '{settings.collection}' holds {report['documents']} documents in "
@@ -264,7 +269,10 @@ def _load_commands() -> None:
             found = entry.load()
         except ImportError as error:
             if entry.name == asked:
-                _fail(f"'{entry.name}' needs a package that is not installed ({error}): pip install 'footnote[ui,eval]'")
+                _fail(
+                    f"'{entry.name}' needs a package that is not installed ({error}): "
+                    "pip install 'footnote[ui,eval]'"
+                )
             continue
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=entry.name, rich_help_panel="Interfaces")
@@ -317,7 +325,13 @@ def _one_line(message: str) -> str:
 def _bar(title: str) -> Iterator[Progress]:
     """A progress bar on standard error, with documents per second and the time that is left."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     from rag.show import SpeedColumn
 

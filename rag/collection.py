@@ -6,8 +6,10 @@ content hash; only what is new or changed is read and embedded.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -17,12 +19,13 @@ from rag.chunk import CountTokens, chunk_document
 from rag.embed import Embedder, Vectors, load_embedder
 from rag.errors import CollectionError, InputError, ReadError
 from rag.index import VectorIndex
-from rag.read import Limits, find_files, read_files
+from rag.plan import Found, make_plan, spelled
+from rag.read import Limits, read_files
 from rag.records import Document, Hit
 from rag.retrieve import Candidate, merge_neighbours, rank_chunks, without_duplicates
 from rag.sentences import sentence_spans
 from rag.settings import Settings
-from rag.store import Store, StoredDocument
+from rag.store import Move, Store, StoredDocument
 
 __all__ = ["Collection", "IndexReport", "Progress", "Retrieved"]
 
@@ -30,6 +33,7 @@ Progress = Callable[[int, int], None]
 """Called with (documents done, documents to do)."""
 
 _BATCH_DOCUMENTS = 64
+_WAIT_FOR_WRITER_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,12 @@ class Collection:
     """Open one with `Collection.open` or `Collection.temporary`; usable as a context manager."""
 
     def __init__(
-        self, name: str, store: Store, folder: Path | None, settings: Settings, embedder: Embedder | None
+        self,
+        name: str,
+        store: Store,
+        folder: Path | None,
+        settings: Settings,
+        embedder: Embedder | None,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -107,8 +116,8 @@ class Collection:
         """
         folder = settings.indexes / name
         database = folder / "collection.db"
-        if rebuild:
-            shutil.rmtree(folder, ignore_errors=True)
+        if rebuild and folder.exists():
+            cls.remove(name, settings)
         if not database.is_file():
             if not (create or rebuild):
                 raise CollectionError(
@@ -123,8 +132,34 @@ class Collection:
                     "that can be written"
                 ) from None
         collection = cls(name, Store(database), folder, settings, embedder)
-        collection._check_embedder()
+        try:
+            collection._check_embedder()
+        except CollectionError:
+            collection.close()
+            raise
         return collection
+
+    @staticmethod
+    def remove(name: str, settings: Settings) -> None:
+        """Remove a collection, whole or damaged, in one step. Its files' originals stay.
+
+        Raises:
+            CollectionError: it can't be removed, or another process is writing to it.
+        """
+        with _writing(name, settings.indexes):
+            try:
+                # Renamed first: a removal that is killed half way leaves no half collection.
+                doomed = Path(
+                    tempfile.mkdtemp(prefix=f".{name}-", suffix=".removed", dir=settings.indexes)
+                )
+                (settings.indexes / name).rename(doomed / name)
+            except OSError as error:
+                raise CollectionError(
+                    f"{settings.indexes / name}: can't be removed ({error.strerror}): check its "
+                    "permissions"
+                ) from None
+            for left in settings.indexes.glob(f".{name}-*.removed"):
+                shutil.rmtree(left, ignore_errors=True)
 
     @classmethod
     def temporary(
@@ -176,6 +211,7 @@ class Collection:
         if not question.strip():
             raise InputError("the question is empty: ask something")
         wanted = k or self.settings.top_k
+        question = _storable(question)
         vector = self.embedder.embed([question])[0].passage
         with self._store.transaction(write=False):
             index = self._current_index()
@@ -189,7 +225,7 @@ class Collection:
                 count=self.embedder.count,
                 embedder=self.embedder.name,
                 collection=self.name,
-                generation=index.generation,
+                generation=self._store.generation,
             )
 
     def document(self, document_id: str) -> Document:
@@ -216,13 +252,13 @@ class Collection:
 
     def _current_index(self) -> VectorIndex:
         """The vector index of the generation that the open transaction sees."""
-        generation = self._store.generation
-        if self._index is not None and self._index.generation == generation:
+        edition = self._store.edition
+        if self._index is not None and self._index.edition == edition:
             return self._index
-        index = VectorIndex.load(self._folder, generation) if self._folder else None
+        index = VectorIndex.load(self._folder, edition) if self._folder else None
         if index is None:
             keys, vectors = self._store.vectors(self.embedder.dimensions)
-            index = VectorIndex.build(keys, vectors, generation)
+            index = VectorIndex.build(keys, vectors, edition)
             if self._folder:
                 index.save(self._folder)
         self._index = index
@@ -245,24 +281,27 @@ class Collection:
         """Add or refresh documents that are in memory already; others of `source` are removed."""
         started = time.perf_counter()
         given = list(documents)
-        known = {one.id: one for one in self._store.documents()}
-        jobs: list[_Job] = []
-        for document in given:
-            digest = hashlib.sha256(repr(document).encode("utf-8", "replace")).hexdigest()
-            old = known.get(document.id)
-            if old is None or old.hash != digest:
-                clean = replace(document, text=document.text.replace("\0", "\ufffd"))
-                jobs.append(_Job(clean, source, "", digest, ""))
-        gone = {one.id for one in known.values() if one.source == source} - {one.id for one in given}
-        self._write(iter(jobs), len(jobs), progress)
-        updated = sum(job.document.id in known for job in jobs)
-        report = IndexReport(
-            added=len(jobs) - updated,
-            updated=updated,
-            unchanged=len(given) - len(jobs),
-            removed=len(gone),
-        )
-        return self._publish([job.document.id for job in jobs], gone, [], report, started)
+        ids: set[str] = set()
+        for one in given:
+            if one.id in ids or one.id != _storable(one.id):
+                raise InputError(
+                    f"document {one.id!r}: give every document an identifier of its own"
+                )
+            ids.add(one.id)
+        with self._lock():
+            known = {one.id: one for one in self._store.documents()}
+            jobs = [_given(one, source) for one in given]
+            jobs = [job for job in jobs if _digest(known.get(job.document.id)) != job.digest]
+            gone = [old.id for old in known.values() if old.source == source and old.id not in ids]
+            written = self._write(iter(jobs), len(jobs), progress)
+            updated = sum(name in known for name in written)
+            report = IndexReport(
+                added=len(written) - updated,
+                updated=updated,
+                unchanged=len(given) - len(written),
+                removed=len(gone),
+            )
+            return self._publish(written, gone, [], report, started)
 
     def update(self, path: Path, progress: Progress = lambda done, of: None) -> IndexReport:
         """Bring the collection up to date with a file or a folder.
@@ -270,41 +309,50 @@ class Collection:
         What is unreadable is reported and keeps the version that was stored before.
 
         Raises:
-            InputError: there is no such file or folder.
+            InputError: there is no such file or folder, or it can't be listed.
             CollectionError: the collection can't be written; it is as it was before.
         """
         started = time.perf_counter()
         path = path.expanduser()
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
-        plan = _plan(path, self._store.documents())
-        staged = self._store.staged()
-        todo = [item for item in plan.to_read if staged.get(item.id) != item.hash]
-        ready = [item.id for item in plan.to_read if staged.get(item.id) == item.hash]
-        self._store.drop_staged(set(staged) - set(ready))
-        failed = list(plan.unreadable)
-        written = self._write(self._read(todo, plan.source, failed), len(todo), progress)
-        ready += written
-        if plan.touched:
-            self._store.touch(plan.touched)
-        updated = sum(one in plan.known for one in ready)
-        report = IndexReport(
-            added=len(ready) - updated,
-            updated=updated,
-            unchanged=plan.unchanged + len(plan.renamed),
-            removed=len(plan.gone),
-            failed=failed,
-            skipped=plan.skipped,
-        )
-        return self._publish(ready, plan.gone, plan.renamed, report, started)
+        with self._lock():
+            plan = make_plan(path, self._store.documents())
+            staged = self._store.staged()
+            ready = [
+                one.id
+                for one in plan.to_read
+                if staged.get(one.id) == (one.hash, spelled(one.path))
+            ]
+            self._store.drop_staged(set(staged) - set(ready))
+            todo = [one for one in plan.to_read if one.id not in ready]
+            failed = list(plan.unreadable)
+            ready += self._write(self._read(todo, plan.source, failed), len(todo), progress)
+            if plan.touched:
+                self._store.touch(plan.touched)
+            updated = sum(one in plan.known for one in ready)
+            report = IndexReport(
+                added=len(ready) - updated,
+                updated=updated,
+                unchanged=plan.unchanged,
+                removed=len(plan.gone),
+                failed=failed,
+                skipped=plan.skipped,
+            )
+            return self._publish(ready, plan.gone, plan.moved, report, started)
 
     def forget(self, document_ids: Iterable[str]) -> None:
         """Remove documents from the collection (their files stay)."""
-        self._publish([], list(document_ids), [], IndexReport(), time.perf_counter())
+        with self._lock():
+            self._publish([], list(document_ids), [], IndexReport(), time.perf_counter())
 
-    def _read(
-        self, todo: list[_Found], source: str, failed: list[dict[str, str]]
-    ) -> Iterator[_Job]:
+    def _lock(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other writers out; readers are never kept."""
+        if self._folder is None:
+            return contextlib.nullcontext()
+        return _writing(self.name, self._folder.parent)
+
+    def _read(self, todo: list[Found], source: str, failed: list[dict[str, str]]) -> Iterator[_Job]:
         limits = Limits(
             max_bytes=self.settings.max_file_mb * 1_000_000,
             seconds=self.settings.parse_seconds,
@@ -313,10 +361,10 @@ class Collection:
         found = {item.id: item for item in todo}
         for document_id, path, result in read_files([(one.id, one.path) for one in todo], limits):
             if isinstance(result, ReadError):
-                failed.append({"path": str(path), "error": str(result)})
+                failed.append({"path": spelled(path), "error": str(result)})
                 continue
             item = found[document_id]
-            yield _Job(result, source, str(item.path), item.hash, item.stamp)
+            yield _Job(result, source, spelled(item.path), item.hash, item.stamp)
 
     def _write(self, jobs: Iterator[_Job], total: int, progress: Progress) -> list[str]:
         """Stage documents in batches: chunk, embed, one short transaction each."""
@@ -362,15 +410,14 @@ class Collection:
 
     def _publish(
         self,
-        ready: Iterable[str],
-        gone: Iterable[str],
-        renamed: list[tuple[str, str, str, str]],
+        ready: list[str],
+        gone: list[str],
+        moved: list[Move],
         report: IndexReport,
         started: float,
     ) -> IndexReport:
-        ready, gone = list(ready), list(gone)
-        if ready or gone or renamed or self._store.generation == 0:
-            self._store.publish(ready, gone, renamed)
+        if ready or gone or moved or self._store.generation == 0:
+            self._store.publish(ready, gone, moved)
             if self._folder:
                 with self._store.transaction(write=False):
                     self._current_index()
@@ -379,100 +426,40 @@ class Collection:
         return replace(report, documents=documents, chunks=chunks, seconds=seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A file that must be read. `stamp` changes whenever the file may have."""
+@contextlib.contextmanager
+def _writing(name: str, indexes: Path) -> Iterator[None]:
+    """Hold the one right to write to a collection; the system frees it when its holder dies."""
+    import filelock
 
-    id: str
-    path: Path
-    hash: str
-    stamp: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What has to happen for the store to agree with the disk."""
-
-    source: str
-    known: frozenset[str]
-    to_read: list[_Found]
-    unchanged: int
-    touched: list[tuple[str, str, str, str]]
-    renamed: list[tuple[str, str, str, str]]
-    gone: list[str]
-    unreadable: list[dict[str, str]]
-    skipped: list[dict[str, str]]
-
-
-def _plan(path: Path, stored: list[StoredDocument]) -> _Plan:
-    """Compare the files below `path` with what is stored."""
-    listed = find_files(path)
-    source = str(path.resolve())
-    by_path = {one.path: one for one in stored if one.path}
-    foreign = {one.id for one in stored if one.source != source}
-    root = path.resolve()
-    prefix = root.name if root.is_dir() else root.parent.name
-    plan = _Plan(
-        source=source,
-        known=frozenset(one.id for one in stored),
-        to_read=[],
-        unchanged=0,
-        touched=[],
-        renamed=[],
-        gone=[],
-        unreadable=[],
-        skipped=[{"path": shown, "reason": reason} for shown, reason in listed.skipped],
-    )
-    unchanged = 0
-    kept: set[str] = set()
-    for document_id, file in listed.files:
-        real = str(file.resolve())
-        old = by_path.get(real)
-        if old is None and document_id in foreign:
-            document_id = f"{prefix}/{document_id}"
-        document_id = old.id if old else document_id
-        kept.add(document_id)
-        try:
-            stamp = _stamp(file)
-            if old and old.stamp == stamp and old.source == source:
-                unchanged += 1
-                continue
-            digest = _hash(file)
-        except OSError as error:
-            plan.unreadable.append(
-                {"path": str(file), "error": f"can't be read ({error.strerror}): check its permissions"}
-            )
-            continue
-        if old and old.hash == digest:
-            plan.touched.append((source, real, stamp, old.id))
-            unchanged += 1
-        else:
-            plan.to_read.append(_Found(document_id, file.resolve(), digest, stamp))
-    gone = {one.id: one for one in stored if one.source == source and one.id not in kept}
-    return replace(_with_renames(plan, gone), unchanged=unchanged)
+    lock = filelock.FileLock(indexes / f".{name}.lock")
+    try:
+        lock.acquire(timeout=_WAIT_FOR_WRITER_S)
+    except filelock.Timeout:
+        raise CollectionError(
+            f"collection '{name}' is being written by another process: wait until that has ended, "
+            "then run the same command again"
+        ) from None
+    except OSError as error:
+        raise CollectionError(
+            f"{indexes}: can't be written ({error.strerror}): free some disk space, or set "
+            "FOOTNOTE_INDEXES to a folder that can be written"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def _with_renames(plan: _Plan, gone: dict[str, StoredDocument]) -> _Plan:
-    """A file that is new and has the content of one that is gone was renamed: keep its vectors."""
-    by_hash = {one.hash: one for one in gone.values()}
-    to_read: list[_Found] = []
-    renamed: list[tuple[str, str, str, str]] = []
-    for item in plan.to_read:
-        old = by_hash.pop(item.hash, None) if item.id not in plan.known else None
-        if old is None:
-            to_read.append(item)
-        else:
-            renamed.append((old.id, item.id, str(item.path), item.stamp))
-            del gone[old.id]
-    return replace(plan, to_read=to_read, renamed=renamed, gone=sorted(gone))
+def _given(document: Document, source: str) -> _Job:
+    clean = replace(document, text=_storable(document.text), title=_storable(document.title))
+    digest = hashlib.sha256(repr(clean).encode()).hexdigest()
+    return _Job(clean, source, "", digest, "")
 
 
-def _stamp(file: Path) -> str:
-    """Size, times and inode: a file whose stamp is the same is taken to be the same."""
-    stat = file.stat()
-    return f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_ino}"
+def _digest(stored: StoredDocument | None) -> str:
+    return stored.hash if stored else ""
 
 
-def _hash(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _storable(text: str) -> str:
+    """`text` with "?" for lone surrogates, which UTF-8 can't hold. The length stays."""
+    return text.encode("utf-8", "replace").decode()

@@ -88,7 +88,9 @@ def packaged_encoder(name: str) -> Path:
 
 
 def _fingerprint(folder: Path) -> str:
-    stat = (folder / "model.safetensors").stat() if (folder / "model.safetensors").is_file() else None
+    stat = (
+        (folder / "model.safetensors").stat() if (folder / "model.safetensors").is_file() else None
+    )
     return f"{stat.st_size:x}" if stat else "0"
 
 

@@ -31,7 +31,7 @@ def signals(
     supports: Sequence[Support],
     logprobs: Sequence[float],
 ) -> dict[str, float]:
-    """The numbers that the decision rests on, each about 0..1 and higher where it speaks for the answer."""
+    """The numbers that the decision rests on: each about 0..1, higher where it speaks for the answer."""
     top = candidates[0].why if candidates else {}
     asked = set(content_stems(question))
     cited = [source for support in supports for source in support.sources]
@@ -81,8 +81,13 @@ def _share_of_names(question: str, cited: Sequence[SourceSentence]) -> float:
 def _type_fits(question: str, answer: str) -> bool:
     """A "when" wants a number, a "how many" a count, a "who" a name."""
     asked = fold(question)
-    if re.search(r"\b(when|what year|which year|what date|which day|how many|how much|how long|how old)\b", asked):
-        return bool(numbers(answer)) or bool(re.search(r"\b(none|never|several|monday|tuesday)\b", fold(answer)))
+    if re.search(
+        r"\b(when|what year|which year|what date|which day|how many|how much|how long|how old)\b",
+        asked,
+    ):
+        return bool(numbers(answer)) or bool(
+            re.search(r"\b(none|never|several|monday|tuesday)\b", fold(answer))
+        )
     if re.match(r"\s*(who|whom|whose)\b", asked):
         return bool(re.search(r"[A-Z]\w+", answer))
     return True

@@ -43,7 +43,9 @@ def examine(settings: Settings) -> dict[str, Any]:
     models = {name: _model(name, problems, settings) for name in PACKAGED}
     free = shutil.disk_usage(_existing(settings.cache)).free / 1e9
     if free < _LEAST_FREE_GB:
-        problems.append(f"only {free:.1f} GB are free at {settings.cache}: converting a model takes 5")
+        problems.append(
+            f"only {free:.1f} GB are free at {settings.cache}: converting a model takes 5"
+        )
     runtime = pick_runtime(settings.runtime)
     if runtime == "transformers" and not cpu_features() & {"amx_bf16", "avx512_bf16", "bf16"}:
         problems.append(
@@ -89,9 +91,13 @@ def print_findings(findings: dict[str, Any]) -> None:
 
     console = Console(highlight=False, markup=False)
     processor = findings["processor"]
-    console.print(f"footnote {findings['footnote']}, Python {findings['python']}, {findings['system']}")
+    console.print(
+        f"footnote {findings['footnote']}, Python {findings['python']}, {findings['system']}"
+    )
     features = " ".join(processor["features"]) or "unknown"
-    console.print(f"processor: {features}; {processor['threads']} threads; runtime {processor['runtime']}")
+    console.print(
+        f"processor: {features}; {processor['threads']} threads; runtime {processor['runtime']}"
+    )
     for name, version in findings["packages"].items():
         console.print(f"  {name} {version or 'not installed'}")
     for name, model in findings["models"].items():
@@ -125,5 +131,3 @@ def _size_mb(folder: Path) -> int:
     if not folder.is_dir():
         return 0
     return round(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6)
-
-

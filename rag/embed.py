@@ -181,7 +181,9 @@ def _torch_encoder(name: str, source: str, settings: Settings) -> Embedder:
 
     torch.set_num_threads(thread_count(settings.threads))
     try:
-        model = SentenceTransformer(source, device="cpu", local_files_only=not settings.allow_network)
+        model = SentenceTransformer(
+            source, device="cpu", local_files_only=not settings.allow_network
+        )
     except (OSError, ValueError) as error:
         raise ModelError(f"embedder {name}: can't be opened: {error}") from error
     model.eval()

@@ -1,11 +1,11 @@
 """Every error that Footnote raises on purpose. Each message names what is wrong and the remedy.
 
-    RagError
-    ├── SettingsError      a setting is unknown or has a bad value
-    ├── ReadError          one file can't be read; the rest of its folder still can
-    ├── CollectionError    a collection is missing, damaged or was built with other settings
-    ├── ModelError         weights are missing, damaged or can't be loaded; an endpoint fails
-    └── InputError         a question, batch line or suite row is not what it should be
+RagError
+├── SettingsError      a setting is unknown or has a bad value
+├── ReadError          one file can't be read; the rest of its folder still can
+├── CollectionError    a collection is missing, damaged or was built with other settings
+├── ModelError         weights are missing, damaged or can't be loaded; an endpoint fails
+└── InputError         a question, batch line or suite row is not what it should be
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def source_sentences(
     for rank, candidate in enumerate(candidates):
         stored = candidate.stored
         about = frozenset(content_stems(stored.chunk.context))
-        similarity = stored.sentences @ vector if len(stored.spans) else []
+        similarity = stored.sentences @ vector
         for (start, end), cosine in zip(stored.spans, similarity, strict=True):
             stems = frozenset(content_stems(stored.chunk.text[start:end])) | about
             rows.append((candidate, rank, start, end, float(cosine), stems))
@@ -86,11 +86,18 @@ def source_sentences(
         chunk = candidate.stored.chunk
         words = sum(weight[stem] for stem in asked & stems) / total
         score = _PASSAGE * candidate.score + _SIMILARITY * max(0.0, cosine) + _WORDS * words
-        place = (chunk.start + start, chunk.start + end)
         sentences.append(
             SourceSentence(
-                *(chunk.document, candidate.stored.title, candidate.stored.date, chunk.page),
-                *(*place, chunk.text[start:end], chunk.context, rank, round(score, 6)),
+                document=chunk.document,
+                title=candidate.stored.title,
+                date=candidate.stored.date,
+                page=chunk.page,
+                start=chunk.start + start,
+                end=chunk.start + end,
+                text=chunk.text[start:end],
+                context=chunk.context,
+                rank=rank,
+                score=round(score, 6),
             )
         )
     return sentences
@@ -138,6 +145,8 @@ def _grouped(best_first: Sequence[SourceSentence]) -> list[Evidence]:
     for sentence in best_first:
         by_document.setdefault(sentence.document, []).append(sentence)
     return [
-        Evidence(name, group[0].title, group[0].date, tuple(sorted(group, key=lambda one: one.start)))
+        Evidence(
+            name, group[0].title, group[0].date, tuple(sorted(group, key=lambda one: one.start))
+        )
         for name, group in by_document.items()
     ]

@@ -13,7 +13,8 @@ from rag.words import content_words, words
 __all__ = ["leans_on_history"]
 
 _OPENERS = re.compile(
-    r"\s*(and|but|or|so|no|also|what about|how about|what else|why not|then|same|the same)\b", re.IGNORECASE
+    r"\s*(and|but|or|so|no|also|what about|how about|what else|why not|then|same|the same)\b",
+    re.IGNORECASE,
 )
 _POINTERS = frozenset(
     "it its they them their theirs he him his she her hers this that these those there then one ones "

@@ -92,7 +92,9 @@ class ChatTokenizer:
         template = template_file.read_text("utf-8") if template_file.is_file() else None
         template = template or config.get("chat_template")
         if not isinstance(template, str):
-            raise ModelError(f"{folder}: the model has no chat template: use an instruction-tuned model")
+            raise ModelError(
+                f"{folder}: the model has no chat template: use an instruction-tuned model"
+            )
         self._template = _compile(template)
         self._names = {
             name: value["content"] if isinstance(value, dict) else value

@@ -12,7 +12,16 @@ __all__ = ["cpu_features", "has_native_bf16", "pick_runtime", "thread_count"]
 
 Runtime = Literal["transformers", "openvino"]
 
-_INTERESTING = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "bf16")
+_INTERESTING = (
+    "avx2",
+    "avx512f",
+    "avx512_bf16",
+    "avx512_vnni",
+    "avx_vnni",
+    "amx_bf16",
+    "amx_int8",
+    "bf16",
+)
 
 
 @functools.cache

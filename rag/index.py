@@ -1,8 +1,8 @@
 """FAISS: nearest passages by inner product. A cache of what the store holds, never the truth.
 
-The file is named by generation and by the SHA-256 of its bytes, so a stale or a damaged one is
-never opened: it is built again from the store. It is written beside its final name, flushed to disk
-and renamed.
+The file is named by the store's edition and by the SHA-256 of its bytes, so a stale, a foreign or a
+damaged one is never opened: it is built again from the store. It is written beside its final name,
+flushed to disk and renamed.
 """
 
 from __future__ import annotations
@@ -25,53 +25,54 @@ _PREFIX, _SUFFIX = "vectors-", ".faiss"
 class VectorIndex:
     """Exact search over passage vectors; keys are the store's chunk keys."""
 
-    def __init__(self, index: Any, generation: int) -> None:
+    def __init__(self, index: Any, edition: str) -> None:
         self._index = index
-        self.generation = generation
+        self.edition = edition
 
     @classmethod
-    def build(cls, keys: np.ndarray, vectors: Vectors, generation: int) -> VectorIndex:
+    def build(cls, keys: np.ndarray, vectors: Vectors, edition: str) -> VectorIndex:
         """An index over `vectors`, shape (n, d), float32, with `keys`, shape (n,), int64."""
         import faiss
 
         index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
         if len(keys):
             index.add_with_ids(np.ascontiguousarray(vectors), keys)
-        return cls(index, generation)
+        return cls(index, edition)
 
     @classmethod
-    def load(cls, folder: Path, generation: int) -> VectorIndex | None:
-        """The cached index of this generation; None where there is none that is whole."""
+    def load(cls, folder: Path, edition: str) -> VectorIndex | None:
+        """The cached index of this edition; None where there is none that is whole."""
         import faiss
 
-        for path in folder.glob(f"{_PREFIX}{generation}-*{_SUFFIX}"):
+        for path in folder.glob(f"{_PREFIX}{edition}-*{_SUFFIX}"):
             try:
                 data = path.read_bytes()
             except OSError:
                 continue
-            if _name(generation, data) == path.name:
-                return cls(faiss.deserialize_index(np.frombuffer(data, np.uint8)), generation)
+            if _name(edition, data) == path.name:
+                return cls(faiss.deserialize_index(np.frombuffer(data, np.uint8)), edition)
         return None
 
     def save(self, folder: Path) -> None:
-        """Write the cache file and remove those of other generations. Failing costs only time."""
+        """Write the cache file and remove those of other editions. Failing costs only time."""
         import faiss
 
         data = faiss.serialize_index(self._index).tobytes()
-        handle, scratch = tempfile.mkstemp(prefix=".vectors-", suffix=".tmp", dir=folder)
+        kept = folder / _name(self.edition, data)
+        scratch = None
         try:
+            handle, scratch = tempfile.mkstemp(prefix=".vectors-", suffix=".tmp", dir=folder)
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(scratch, folder / _name(self.generation, data))
+            os.replace(scratch, kept)
+            for old in [*folder.glob(f"{_PREFIX}*{_SUFFIX}"), *folder.glob(".vectors-*.tmp")]:
+                if old != kept:
+                    old.unlink(missing_ok=True)
         except OSError:
-            Path(scratch).unlink(missing_ok=True)
-            return
-        kept = _name(self.generation, data)
-        for old in [*folder.glob(f"{_PREFIX}*{_SUFFIX}"), *folder.glob(".vectors-*.tmp")]:
-            if old.name != kept:
-                old.unlink(missing_ok=True)
+            if scratch:
+                Path(scratch).unlink(missing_ok=True)
 
     def search(self, query: Vectors, limit: int) -> list[tuple[int, float]]:
         """The nearest passages to `query`, shape (d,): (chunk key, cosine), best first."""
@@ -82,5 +83,5 @@ class VectorIndex:
         return [(int(key), float(score)) for key, score in zip(keys[0], scores[0], strict=True)]
 
 
-def _name(generation: int, data: bytes) -> str:
-    return f"{_PREFIX}{generation}-{hashlib.sha256(data).hexdigest()[:32]}{_SUFFIX}"
+def _name(edition: str, data: bytes) -> str:
+    return f"{_PREFIX}{edition}-{hashlib.sha256(data).hexdigest()[:32]}{_SUFFIX}"

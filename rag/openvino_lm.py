@@ -24,7 +24,9 @@ class OpenVinoLM:
     def __init__(self, folder: Path, settings: Settings) -> None:
         import openvino
 
-        file = next((f for n in ("model", "openvino_model") if (f := folder / f"{n}.xml").is_file()), None)
+        file = next(
+            (f for n in ("model", "openvino_model") if (f := folder / f"{n}.xml").is_file()), None
+        )
         if file is None:
             raise ModelError(f"{folder}: holds no OpenVINO model: set runtime to transformers")
         properties = {

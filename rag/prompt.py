@@ -6,13 +6,14 @@ between fences as data; control tokens in it are broken up by the tokenizer that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
 from rag.evidence import Evidence
 from rag.generate import Message
 
-__all__ = ["Style", "answer_messages", "rewrite_messages", "VERSION"]
+__all__ = ["Style", "answer_messages", "asks_for_list", "rewrite_messages", "VERSION"]
 
 Style = Literal["full", "short"]
 
@@ -26,10 +27,25 @@ _DATA = (
 _SYSTEM: dict[Style, str] = {
     "short": f"{_DATA} Reply with the shortest exact phrase from the sources that answers the "
     "question: a name, a date, a number or a few words. No sentence, no explanation.",
-    "full": f"{_DATA} Answer in one to three short sentences in your own plain words, without "
-    "introduction and without mentioning the sources. If the question asks for several things, give "
-    "all of them as a list, one item per line, each starting with '- '.",
+    "full": f"{_DATA} Answer in plain, complete sentences, without introduction and without "
+    "mentioning the sources.",
 }
+_FORM: dict[Style, str] = {
+    "short": "",
+    "full": "\nAnswer in one sentence; use two or three only if the question needs them.",
+}
+_LIST_FORM = "\nGive every item that the sources name, one per line, each starting with '- '."
+_NO_NOUN = (
+    "did|do|does|is|was|are|were|has|have|had|will|would|can|could|should|our|its|his|this|to"
+)
+# "What are the options", "which countries", "list the …", "name three …": more than one thing.
+_ASKS_FOR_LIST = re.compile(
+    r"^\s*(?:please\s+)?(?:list|name|enumerate)\b|\bwhat are\b|\bwhat were\b|"
+    rf"\b(?:which|what)(?:\s+(?!(?:{_NO_NOUN})\b)\w+){{0,2}}?\s+"
+    rf"(?!(?:{_NO_NOUN})\b|\w*(?:ss|us|is)\b)\w{{3,}}s\b(?!')|"
+    r"\bwho (?:are|were)\b",
+    re.IGNORECASE,
+)
 _REWRITE = (
     "Rewrite the user's last question so that it can be understood without the conversation: replace "
     "pronouns and add what is left out. Reply with the rewritten question only."
@@ -41,12 +57,25 @@ def answer_messages(question: str, evidence: Sequence[Evidence], style: Style) -
     parts = []
     for number, item in enumerate(evidence, 1):
         date = f", {item.date}" if item.date else ""
-        parts.append(f"<source {number}: {item.title or item.document}{date}>\n{item.text}\n</source>")
+        name = _without_fences(item.title or item.document)
+        text = _without_fences(item.text)
+        parts.append(f"<source {number}: {name}{date}>\n{text}\n</source>")
     sources = "\n".join(parts)
+    form = _LIST_FORM if style == "full" and asks_for_list(question) else _FORM[style]
     return [
         {"role": "system", "content": _SYSTEM[style]},
-        {"role": "user", "content": f"{sources}\n\nQuestion: {question}"},
+        {"role": "user", "content": f"{sources}\n\nQuestion: {question}{form}"},
     ]
+
+
+def _without_fences(text: str) -> str:
+    """Text that can't end its source early or open another."""
+    return re.sub(r"<(?=\s*/?\s*source)", "< ", text, flags=re.IGNORECASE)
+
+
+def asks_for_list(question: str) -> bool:
+    """Whether a question asks for several things, by its words."""
+    return bool(_ASKS_FOR_LIST.search(question))
 
 
 def rewrite_messages(question: str, history: Sequence[Message]) -> list[Message]:

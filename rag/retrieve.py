@@ -58,7 +58,9 @@ def rank_chunks(
         "sentence": (settings.weight_sentence, scaled(best), best),
     }
     total = sum(weight for weight, _, _ in signals.values()) or 1.0
-    fused = sum(weight * values for weight, values, _ in signals.values()) / total
+    fused = np.zeros(len(chunks))
+    for weight, values, _ in signals.values():
+        fused += weight / total * values
     order = np.argsort(-fused, kind="stable")
     return [
         Candidate(

@@ -17,7 +17,9 @@ __all__ = ["Span", "line_blocks", "sentence_spans"]
 Span = tuple[int, int]
 
 # What opens a line that stands alone: bullets, numbers, headings, table rows, quotes, key: value.
-_OPENER = re.compile(r"\s*(?:[-*+•–‣▪·]\s|\(?\d{1,3}[.)]\s|\(?[a-z][.)]\s|#{1,6}\s|\||>|[-=_*]{3,}\s*$)")
+_OPENER = re.compile(
+    r"\s*(?:[-*+•–‣▪·]\s|\(?\d{1,3}[.)]\s|\(?[a-z][.)]\s|#{1,6}\s|\||>|[-=_*]{3,}\s*$)"
+)
 _WIDEST_WRAP = 140
 _LANGUAGE = "en"
 
@@ -31,7 +33,9 @@ def sentence_spans(text: str, start: int = 0, end: int | None = None) -> list[Sp
         flat = block.replace("\n", " ")
         found = sentencex.get_sentence_boundaries(_LANGUAGE, flat)
         for boundary in found:
-            span = _trim(text, block_start + boundary["start_index"], block_start + boundary["end_index"])
+            span = _trim(
+                text, block_start + boundary["start_index"], block_start + boundary["end_index"]
+            )
             if span is not None:
                 spans.append(span)
     return _join_stubs(text, spans)

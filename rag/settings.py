@@ -19,7 +19,10 @@ from rag.errors import SettingsError
 __all__ = ["Settings", "load_settings"]
 
 _PREFIX = "FOOTNOTE_"
-_NOT_SETTINGS = {"FOOTNOTE_CONFIG", "FOOTNOTE_DATA", "FOOTNOTE_FUZZ_N", "FOOTNOTE_KILL_N"}
+# Names that the Makefile and the tests use.
+_NOT_SETTINGS = {
+    f"{_PREFIX}{name}" for name in "CONFIG DATA FUZZ_N KILL_N QUESTION REQUIRE_BROWSER".split()
+}
 
 
 def _default_indexes() -> Path:
@@ -68,7 +71,7 @@ class Settings(BaseModel):
 
     # Generation
     style: Literal["full", "short"] = "full"
-    evidence_tokens: int = Field(450, ge=50, le=16_000)
+    evidence_tokens: int = Field(260, ge=50, le=16_000)
     max_new_tokens: int = Field(200, ge=1, le=4096)
     lookup_tokens: int = Field(6, ge=0, le=32)
 
@@ -110,7 +113,9 @@ def _from_file() -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(f"{path}: can't be read ({error.strerror}): check FOOTNOTE_CONFIG") from None
+        raise SettingsError(
+            f"{path}: can't be read ({error.strerror}): check FOOTNOTE_CONFIG"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: is not valid TOML: {error}") from None
 

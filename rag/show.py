@@ -67,7 +67,9 @@ def print_answer(events: Iterable[Event]) -> None:
     console.print()
     word = "refused" if answer.refused else "confidence"
     console.print(
-        Text(f"{word} {answer.confidence:.0%}, {answer.timings.total_s:.1f} s, {answer.model}", "dim")
+        Text(
+            f"{word} {answer.confidence:.0%}, {answer.timings.total_s:.1f} s, {answer.model}", "dim"
+        )
     )
 
 
@@ -75,7 +77,9 @@ def print_documents(documents: Sequence[StoredDocument]) -> None:
     """A table of documents."""
     table = Table("document", "title", "date", "characters")
     for one in documents:
-        table.add_row(*(Text(_clean(part)) for part in (one.id, one.title, one.date or "")), str(one.size))
+        table.add_row(
+            *(Text(_clean(part)) for part in (one.id, one.title, one.date or "")), str(one.size)
+        )
     Console().print(table)
 
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +26,13 @@ from rag.errors import CollectionError
 from rag.records import Chunk, Document, Mark
 from rag.words import content_words, words
 
-__all__ = ["Store", "StoredChunk", "StoredDocument", "SCHEMA"]
+__all__ = ["Move", "Store", "StoredChunk", "StoredDocument", "Touch", "SCHEMA"]
 
 SCHEMA = 1
+
+_WAIT_S = 60  # how long to wait for another process's transaction
+# SQL functions end a text at NUL, so it is stored as a code point that no text has.
+_NUL = "\U0010ffff"
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -82,6 +88,26 @@ class StoredChunk:
     sentences: Vectors
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A live document, called `old` so far, whose file has another name now."""
+
+    old: str
+    id: str
+    source: str
+    path: str
+    stamp: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A live document whose file was written again with the same content."""
+
+    id: str
+    stamp: str
+
+
 class Store:
     """One collection's database: a file, or memory when `path` is None.
 
@@ -91,28 +117,36 @@ class Store:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        try:
+        with self._failures():
             self._db = sqlite3.connect(
-                path or ":memory:", timeout=60, isolation_level=None, check_same_thread=False
+                path or ":memory:", timeout=_WAIT_S, isolation_level=None, check_same_thread=False
             )
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            with self.transaction():
-                tables = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
-                if tables is None:
-                    self._create()
-        except sqlite3.DatabaseError as error:
-            raise CollectionError(f"{path}: can't be opened as a collection: {error}") from None
-        if self.meta("schema") != str(SCHEMA):
-            raise CollectionError(
-                f"{path}: was written by another version (schema {self.meta('schema')}, not {SCHEMA}): "
-                "index its folders again with --rebuild"
-            )
+        try:
+            with self._failures():
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = FULL")
+                self._db.execute("PRAGMA foreign_keys = ON")
+                # Looked at before it is locked: opening must not wait for a writer.
+                if not self._has_tables():
+                    with self.transaction():
+                        if not self._has_tables():
+                            self._create()
+                schema = self.meta("schema")
+            if schema != str(SCHEMA):
+                raise CollectionError(
+                    f"{path}: was written by another version (schema {schema}, not {SCHEMA}): "
+                    "index its folders again with --rebuild"
+                )
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the database. Further calls fail."""
         self._db.close()
+
+    def _has_tables(self) -> bool:
+        return bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'"))
 
     def _create(self) -> None:
         for statement in _TABLES.split(";\n"):
@@ -129,29 +163,48 @@ class Store:
         Raises:
             CollectionError: the disk is full or the file can't be written. Nothing has changed.
         """
-        try:
+        with self._failures():
             self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Say in one line what is wrong with the file or the disk."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            # The subclasses but one are mistakes of the program, not of the disk.
+            if type(error) not in (sqlite3.DatabaseError, sqlite3.OperationalError):
+                raise
+            if isinstance(error, sqlite3.OperationalError):
+                remedy = (
+                    "nothing was changed; free some disk space or end the other process, then run "
+                    "the same command again"
+                )
+                raise CollectionError(
+                    f"{self.path}: can't be read or written ({error}): {remedy}"
+                ) from None
             raise CollectionError(
-                f"{self.path}: can't be written or read ({error}): nothing was changed; free some disk "
-                "space or end the other process, then run the same command again"
+                f"{self.path}: is damaged or no collection ({error}): index its folders again with "
+                "--rebuild"
             ) from None
+
+    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        with self._failures():
+            return self._db.execute(sql, parameters).fetchall()
 
     # What the collection was made with
 
     def meta(self, key: str) -> str | None:
         """A value that belongs to the collection as a whole."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return rows[0][0] if rows else None
 
     def set_meta(self, key: str, value: str) -> None:
         """Set a value. Part of the transaction that is open, if one is."""
@@ -162,11 +215,17 @@ class Store:
         """Raised by one whenever what readers see changes."""
         return int(self.meta("generation") or 0)
 
+    @property
+    def edition(self) -> str:
+        """The generation with a random part: no two databases share one, whatever befell them."""
+        return f"{self.generation}-{self.meta('edition') or 0}"
+
     # Writing
 
-    def staged(self) -> dict[str, str]:
-        """Identifiers and content hashes of documents that an earlier run left staged."""
-        return dict(self._db.execute("SELECT id, hash FROM documents WHERE live = 0"))
+    def staged(self) -> dict[str, tuple[str, str]]:
+        """(Content hash, path) by identifier of documents that an earlier run left staged."""
+        rows = self._rows("SELECT id, hash, path FROM documents WHERE live = 0")
+        return {one: (digest, path) for one, digest, path in rows}
 
     def drop_staged(self, ids: Iterable[str]) -> None:
         """Forget staged documents."""
@@ -197,7 +256,7 @@ class Store:
         cursor = self._db.execute(
             "INSERT INTO documents (id, live, source, path, hash, stamp, title, date, media_type, text, "
             "marks) VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*fields, document.media_type, document.text, marks),
+            (*fields, document.media_type, document.text.replace("\0", _NUL), marks),
         )
         key = cursor.lastrowid
         self._db.executemany(
@@ -215,24 +274,34 @@ class Store:
         )
 
     def publish(
-        self, ids: Iterable[str], removed: Iterable[str], renamed: Iterable[tuple[str, str, str, str]]
+        self,
+        ids: Sequence[str],
+        removed: Sequence[str] = (),
+        moved: Sequence[Move] = (),
     ) -> int:
-        """Make staged documents live, in one transaction with removals and renames.
+        """Make staged documents live, in one transaction with all else; returns the new generation.
 
-        `renamed` holds (old id, new id, new path, new stamp). Returns the new generation.
+        A live document whose identifier a staged or a moved one takes is replaced.
         """
         with self.transaction():
-            for old, new, path, stamp in renamed:
-                # The live document of the new name, if any, is replaced.
-                self._db.execute("DELETE FROM documents WHERE live = 1 AND id = ?", (new,))
-                self._db.execute(
-                    "UPDATE documents SET id = ?, path = ?, stamp = ? WHERE live = 1 AND id = ?",
-                    (new, path, stamp, old),
-                )
-            for one in removed:
-                self._db.execute("DELETE FROM documents WHERE live = 1 AND id = ?", (one,))
+            # Out of the way first (live = -n), so that files may swap their names.
+            self._db.executemany(
+                "UPDATE documents SET live = ? WHERE live = 1 AND id = ?",
+                [(-n, one.old) for n, one in enumerate(moved, 1)],
+            )
+            self._db.executemany(
+                "DELETE FROM documents WHERE live = 1 AND id = ?",
+                [(one,) for one in [*removed, *ids, *(one.id for one in moved)]],
+            )
+            self._db.executemany(
+                "UPDATE documents SET live = 1, id = ?, source = ?, path = ?, stamp = ?, title = ? "
+                "WHERE live = ?",
+                [
+                    (one.id, one.source, one.path, one.stamp, one.title, -n)
+                    for n, one in enumerate(moved, 1)
+                ],
+            )
             for one in ids:
-                self._db.execute("DELETE FROM documents WHERE live = 1 AND id = ?", (one,))
                 self._db.execute(
                     "INSERT INTO words (rowid, context, text) SELECT c.key, c.context, "
                     "substr(d.text, c.start + 1, c.end - c.start) FROM documents d JOIN chunks c "
@@ -242,21 +311,22 @@ class Store:
                 self._db.execute("UPDATE documents SET live = 1 WHERE live = 0 AND id = ?", (one,))
             generation = self.generation + 1
             self.set_meta("generation", str(generation))
+            self.set_meta("edition", secrets.token_hex(8))
         return generation
 
-    def touch(self, rows: Iterable[tuple[str, str, str, str]]) -> None:
-        """Note (source, path, stamp, id) of files that were rewritten or moved with the same content."""
+    def touch(self, touched: Sequence[Touch]) -> None:
+        """Note new stamps alone: what readers see does not change."""
         with self.transaction():
             self._db.executemany(
-                "UPDATE documents SET source = ?, path = ?, stamp = ? WHERE live = 1 AND id = ?",
-                list(rows),
+                "UPDATE documents SET stamp = ? WHERE live = 1 AND id = ?",
+                [(one.stamp, one.id) for one in touched],
             )
 
     # Reading
 
     def documents(self) -> list[StoredDocument]:
         """Every live document, ordered by identifier."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT id, source, path, hash, stamp, title, date, media_type, length(text) "
             "FROM documents WHERE live = 1 ORDER BY id"
         )
@@ -264,28 +334,31 @@ class Store:
 
     def document(self, document_id: str) -> Document | None:
         """A live document with its text, or None."""
-        row = self._db.execute(
+        rows = self._rows(
             "SELECT id, text, title, date, media_type, marks FROM documents WHERE live = 1 AND id = ?",
             (document_id,),
-        ).fetchone()
-        if row is None:
+        )
+        if not rows:
             return None
-        return Document(*row[:5], marks=tuple(Mark(*mark) for mark in json.loads(row[5])))
+        row = rows[0]
+        marks = tuple(Mark(*mark) for mark in json.loads(row[5]))
+        identifier, text, title, date, media_type = row[:5]
+        return Document(identifier, text.replace(_NUL, "\0"), title, date, media_type, marks)
 
     def counts(self) -> tuple[int, int]:
         """How many documents and chunks are live."""
-        documents = self._db.execute("SELECT count(*) FROM documents WHERE live = 1").fetchone()[0]
-        chunks = self._db.execute(
+        documents = self._rows("SELECT count(*) FROM documents WHERE live = 1")[0][0]
+        chunks = self._rows(
             "SELECT count(*) FROM chunks c JOIN documents d ON c.document = d.key WHERE d.live = 1"
-        ).fetchone()[0]
+        )[0][0]
         return documents, chunks
 
     def vectors(self, dimensions: int) -> tuple[np.ndarray, Vectors]:
         """All live passages: keys, shape (n,), int64; vectors, shape (n, d), in order of key."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT c.key, c.vector FROM chunks c JOIN documents d ON c.document = d.key "
             "WHERE d.live = 1 ORDER BY c.key"
-        ).fetchall()
+        )
         keys = np.array([row[0] for row in rows], np.int64)
         joined = np.frombuffer(b"".join(row[1] for row in rows), "<f2")
         return keys, joined.reshape(len(rows), dimensions).astype(np.float32)
@@ -293,10 +366,11 @@ class Store:
     def chunks(self, keys: Sequence[int]) -> list[StoredChunk]:
         """The live chunks with these keys, in order of key; others are left out."""
         marks = ",".join("?" * len(keys))
-        rows = self._db.execute(
-            "SELECT c.key, d.id, c.start, c.end, substr(d.text, c.start + 1, c.end - c.start), c.context, "
-            "c.page, d.title, d.date, c.vector, c.spans, c.sentences FROM chunks c JOIN documents d "
-            f"ON c.document = d.key WHERE d.live = 1 AND c.key IN ({marks}) ORDER BY c.key",
+        rows = self._rows(
+            "SELECT c.key, d.id, c.start, c.end, substr(d.text, c.start + 1, c.end - c.start), "
+            "c.context, c.page, d.title, d.date, c.vector, c.spans, c.sentences "
+            "FROM chunks c JOIN documents d ON c.document = d.key "
+            f"WHERE d.live = 1 AND c.key IN ({marks}) ORDER BY c.key",
             list(keys),
         )
         return [_stored_chunk(row) for row in rows]
@@ -311,7 +385,7 @@ class Store:
         if not asked:
             return []
         query = " OR ".join('"' + word.replace('"', '""') + '"' for word in asked[:64])
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT rowid, -bm25(words) AS score FROM words WHERE words MATCH ? "
             "ORDER BY score DESC, rowid LIMIT ?",
             (query, limit),
@@ -319,11 +393,11 @@ class Store:
         return [(key, score) for key, score in rows]
 
 
-def _stored_chunk(row: tuple) -> StoredChunk:
+def _stored_chunk(row: tuple[Any, ...]) -> StoredChunk:
     key, document, start, end, text, context, page, title, date, vector, spans, sentences = row
     passage = np.frombuffer(vector, "<f2").astype(np.float32)
-    by_sentence = np.frombuffer(sentences, np.int8).astype(np.float32) / 127
+    by_sentence = np.frombuffer(sentences, np.int8).astype(np.float32) / np.float32(127)
     places = tuple((a, b) for a, b in json.loads(spans))
-    chunk = Chunk(document, start, end, text, context, page)
+    chunk = Chunk(document, start, end, text.replace(_NUL, "\0"), context, page)
     shaped = by_sentence.reshape(len(places), len(passage))
     return StoredChunk(key, chunk, title, date, passage, places, shaped)

@@ -83,7 +83,7 @@ def package_files(weights: PackagedWeights) -> list[Path]:
                 "'model' to a local folder, a GGUF file or an endpoint"
             ) from None
         found = [file for file in files if str(file).endswith(weights.suffix)]
-        if len(found) != 1:
+        if len(found) != 1 or not Path(str(found[0].locate())).is_file():
             raise ModelError(f"package {package} holds no {weights.suffix} file: install it again")
         paths.append(Path(str(found[0].locate())))
     return paths
@@ -133,22 +133,28 @@ def in_cache(cache: Path, name: str, make: Callable[[Path], None]) -> Path:
     """The folder `cache/models/name`, made by `make(scratch)` if it is not there yet.
 
     Safe when several processes ask at once, and when one is killed half way: the next one starts
-    again from an empty scratch folder.
+    again from an empty scratch folder. A folder whose files have lost their size is made again.
     """
     import filelock
 
     folder = cache / "models" / name
-    if (folder / "complete.json").is_file():
+    if _is_whole(folder):
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder.parent / f".{name}.lock"):
-            if (folder / "complete.json").is_file():
+            if _is_whole(folder):
                 return folder
             for left in folder.parent.glob(f".{name}-*.scratch"):
                 shutil.rmtree(left, ignore_errors=True)
-            scratch = Path(tempfile.mkdtemp(prefix=f".{name}-", suffix=".scratch", dir=folder.parent))
-            make(scratch)
+            scratch = Path(
+                tempfile.mkdtemp(prefix=f".{name}-", suffix=".scratch", dir=folder.parent)
+            )
+            try:
+                make(scratch)
+            except BaseException:
+                shutil.rmtree(scratch, ignore_errors=True)
+                raise
             files = {file.name: file.stat().st_size for file in sorted(scratch.iterdir())}
             (scratch / "complete.json").write_text(json.dumps({"files": files}, indent=1))
             shutil.rmtree(folder, ignore_errors=True)
@@ -159,3 +165,11 @@ def in_cache(cache: Path, name: str, make: Callable[[Path], None]) -> Path:
             "FOOTNOTE_CACHE to another folder"
         ) from None
     return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        files = json.loads((folder / "complete.json").read_text())["files"]
+        return all((folder / name).stat().st_size == size for name, size in files.items())
+    except (OSError, ValueError, KeyError):
+        return False

@@ -50,7 +50,7 @@ def stem(word: str) -> str:
     """The Snowball (Porter 2) stem of a folded English word; numbers lose their thousands marks."""
     if word[0].isdigit():
         return re.sub(r",(?=\d{3}(?:\D|$))", "", word)
-    return _stemmer.stemWord(word)
+    return str(_stemmer.stemWord(word))
 
 
 def content_stems(text: str) -> list[str]:

@@ -23,6 +23,7 @@ from eval.compare import compare, parse_gate
 from eval.others import adopt, looks_refused
 from eval.records import Evidence, Gold, Question, Suite
 from eval.report import write_comparison, write_report
+from eval.results import Entry, page
 from eval.run import Plan, read_run, read_samples, run
 from eval.score import score
 from rag.errors import InputError
@@ -164,7 +165,8 @@ def test_scores_of_a_run_by_hand(tmp_path: Path) -> None:
     suite = small_suite(12)
     summary = score(run(suite, Scripted(suite), Plan(tmp_path / "a")))
     # 12 questions: 2, 5, 8 and 11 are unanswerable and refused; the other 8 answered exactly.
-    assert by_name(summary, "em")["estimate"] == 1 and by_name(summary, "em")["n"] == 8
+    assert by_name(summary, "em")["estimate"] == 1
+    assert by_name(summary, "em")["n"] == 8
     assert by_name(summary, "refused", "unanswerable")["estimate"] == 1
     assert by_name(summary, "refused", "answerable")["estimate"] == 0
     # Of the answerable 0, 1, 3, 4, 6, 7, 9, 10, those divisible by 4 have the gold second: 6 of 8.
@@ -172,11 +174,14 @@ def test_scores_of_a_run_by_hand(tmp_path: Path) -> None:
     assert by_name(summary, "recall@3")["estimate"] == 1
     assert by_name(summary, "exact_quotes")["estimate"] == 1
     assert by_name(summary, "invalid_citations")["estimate"] == 0
+    # The 4 refusals were all right; abstaining always would be right on 4 of 12.
+    assert by_name(summary, "refusal_precision", "all")["estimate"] == 1
     # All right with confidence .8, all refusals right with .9: ECE is 8/12 * .2 + 4/12 * .1.
     assert by_name(summary, "ece", "all")["estimate"] == pytest.approx(1 / 6, abs=1e-6)
     floors = {name: {(r["metric"], r["slice"]): r["estimate"] for r in rows}
               for name, rows in summary["floors"].items()}  # fmt: skip
     assert floors["always abstain"]["right", "all"] == pytest.approx(4 / 12)
+    assert floors["always abstain"]["refusal_precision", "all"] == pytest.approx(4 / 12)
     assert floors["always abstain"]["em", "answerable"] == 0
     assert floors["copy the top passage"]["contains", "answerable"] == 0.75
     assert floors["return everything"]["contains", "answerable"] == 1
@@ -248,7 +253,8 @@ def test_cache_answers_what_was_asked_before_and_nothing_else(tmp_path: Path) ->
 def test_conditions(tmp_path: Path) -> None:
     suite = small_suite(12)
     given = score(run(suite, Scripted(suite), Plan(tmp_path / "given", "given")))
-    assert by_name(given, "em")["n"] == 8 and by_name(given, "em")["estimate"] == 1
+    assert by_name(given, "em")["n"] == 8
+    assert by_name(given, "em")["estimate"] == 1
     closed = score(run(suite, Scripted(suite), Plan(tmp_path / "closed", "closed")))
     assert by_name(closed, "em")["estimate"] == 0
     found = score(run(suite, Scripted(suite), Plan(tmp_path / "r", retrieval_only=True)))
@@ -280,7 +286,8 @@ def test_planted_regression_is_caught_at_300(
     found = compare(tmp_path / "a", tmp_path / "b")
     assert found.find(metric).verdict == "worse"
     assert parse_gate(f"{metric} < -0.02").fails(found)
-    assert found.find(metric).losses and not found.find(metric).wins
+    assert found.find(metric).losses
+    assert not found.find(metric).wins
 
 
 def test_depth_cut_to_one_by_hand(tmp_path: Path) -> None:
@@ -300,7 +307,8 @@ def test_identical_runs_are_not_flagged(tmp_path: Path) -> None:
         run(suite, Scripted(suite), Plan(tmp_path / name))
     found = compare(tmp_path / "a", tmp_path / "b")
     quality = [d for d in found.differences if not d.metric.endswith(("_s", "_mb"))]
-    assert quality and {d.verdict for d in quality} == {"same"}
+    assert quality
+    assert {d.verdict for d in quality} == {"same"}
     assert not parse_gate("f1 < -0.02").fails(found)
     assert not parse_gate("f1 < 0").fails(found)
 
@@ -344,14 +352,16 @@ def test_another_systems_answers_are_scored_like_ours(tmp_path: Path) -> None:
     ours = run(suite, Scripted(suite), Plan(tmp_path / "ours"))
     # q0, q1, q3, q4 are answerable: q0 right with its quote, q1 a quote that is nowhere, q3 right
     # with a document only, q4 refuses; q2 refuses rightly by its words, q5 answers wrongly.
+    quoted = [{"document": "d/0", "quote": "in Oslo"}]
+    misquoted = [{"document": "d/1", "quote": "nowhere"}]
     rows: list[dict[str, Any]] = [
-        {"id": "q0", "text": "Oslo number 0 [1]", "citations": [{"document": "d/0", "quote": "in Oslo number 0"}]},
-        {"id": "q1", "text": "Lima number 1", "citations": [{"document": "d/1", "quote": "nowhere to be found"}]},
+        {"id": "q0", "text": "Oslo number 0 [1]", "citations": quoted},
+        {"id": "q1", "text": "Lima number 1", "citations": misquoted},
         {"id": "q2", "text": "I don't know."},
         {"id": "q3", "text": "Quito number 3", "citations": [{"document": "d/3"}]},
         {"id": "q4", "text": "", "refused": True},
         {"id": "q5", "text": "On Mars.", "seconds": 2.5},
-    ]  # fmt: skip
+    ]
     answers = write_answers(tmp_path / "theirs.jsonl", rows)
     summary = score(adopt(ours, answers, tmp_path / "theirs"))
     assert by_name(summary, "em")["estimate"] == 0.75
@@ -361,6 +371,17 @@ def test_another_systems_answers_are_scored_like_ours(tmp_path: Path) -> None:
     assert by_name(summary, "exact_quotes")["estimate"] == pytest.approx(2 / 3)
     assert by_name(summary, "total_s", "unanswerable")["estimate"] == 2.5
     assert compare(ours, tmp_path / "theirs").find("em").difference == -0.25
+
+
+def test_answers_in_our_own_form_score_as_the_run_does(tmp_path: Path) -> None:
+    suite = small_suite(12)
+    ours = run(suite, Scripted(suite), Plan(tmp_path / "ours"))
+    rows = [{"id": s.id, **(s.answer or {})} for s in read_samples(ours)]
+    adopt(ours, write_answers(tmp_path / "batch.jsonl", rows), tmp_path / "batch")
+    wanted, found = score(ours)["metrics"], score(tmp_path / "batch")["metrics"]
+    quality = [row for row in wanted if not row["metric"].endswith(("_s", "_mb"))]
+    assert len(quality) > 25
+    assert [row for row in found if not row["metric"].endswith(("_s", "_mb"))] == quality
 
 
 def test_missing_and_repeated_answers_are_named(tmp_path: Path) -> None:
@@ -417,11 +438,13 @@ def test_report_asks_nothing_from_outside_and_escapes_everything(tmp_path: Path)
     run(suite, Scripted(suite, reply=HOSTILE), Plan(tmp_path / "b"))
     pages = [write_report(tmp_path / "b", score(tmp_path / "b"))]
     pages.append(write_comparison(compare(tmp_path / "a", tmp_path / "b"), tmp_path / "c.html"))
-    for page in pages:
-        html = page.read_text(encoding="utf-8")
+    for path in pages:
+        html = path.read_text(encoding="utf-8")
         seen = Tags()
         seen.feed(html)
-        assert "img" not in seen.tags and "b" not in seen.tags and "link" not in seen.tags
+        assert "img" not in seen.tags
+        assert "b" not in seen.tags
+        assert "link" not in seen.tags
         assert seen.tags.count("script") == 1
         assert "&lt;/script&gt;&lt;script&gt;alert(1)" in html
         for name, value in seen.values:
@@ -444,22 +467,25 @@ def cli(*arguments: object) -> Any:
 
 
 def test_command_line_score_compare_show(tmp_path: Path) -> None:
-    suite = small_suite(300)
+    suite = small_suite(60)
     a, b = tmp_path / "a", tmp_path / "b"
     run(suite, Scripted(suite), Plan(a))
     run(suite, Scripted(suite, depth=1), Plan(b))
     scored = cli("score", a, "--json")
     assert scored.exit_code == 0
     assert json.loads(scored.stdout)["run"]["suite"] == "squad"
-    assert (a / "summary.json").exists() and (a / "report.html").exists()
+    assert (a / "summary.json").exists()
+    assert (a / "report.html").exists()
     assert cli("compare", a, a, "--fail-if", "f1 < -0.02").exit_code == 0
     failed = cli("compare", a, b, "--fail-if", "f1 < -0.02")
-    assert failed.exit_code == 1 and "failed: f1 < -0.02" in failed.stderr
+    assert failed.exit_code == 1
+    assert "failed: f1 < -0.02" in failed.stderr
     assert "loss in f1" in failed.stdout
     assert "q0 " in cli("show", a).stdout
     assert "gold: Oslo number 0" in cli("show", a, "q0").stdout
     missing = cli("show", a, "nothing")
-    assert missing.exit_code == 1 and missing.stderr.count("\n") == 1
+    assert missing.exit_code == 1
+    assert missing.stderr.count("\n") == 1
 
 
 def test_command_line_names_mistakes_in_one_line(tmp_path: Path) -> None:
@@ -470,7 +496,8 @@ def test_command_line_names_mistakes_in_one_line(tmp_path: Path) -> None:
     ):
         result = cli(*arguments)
         assert result.exit_code == 1
-        assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+        assert result.stderr.startswith("error: ")
+        assert result.stderr.count("\n") == 1
 
 
 def test_listing_is_quick_and_names_every_suite() -> None:
@@ -487,6 +514,43 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False)
     assert done.returncode == 0
+
+
+def test_page_of_results(tmp_path: Path) -> None:
+    suite = small_suite(12)
+    summary = score(run(suite, Scripted(suite), Plan(tmp_path / "a")))
+    entries = [(Entry("Pooled", "squad"), summary), (Entry("Absent", "clapnq"), None)]
+    text = page(entries)
+    assert "## Absent\n\nNot run: its data was not there." in text
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in table}) == 1  # every row has every column
+    assert "always abstain" in table[0]
+    assert "| `em` | answerable | 8 | 1.000 |" in text
+    assert "- c\n" in text  # the suite's caveat stands below
+
+
+@pytest.mark.slow
+def test_ten_rows_of_ones_own_over_the_real_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    lines = ["question,answers,source,quote"]
+    for n, city in enumerate(CITIES):
+        text = f"The office of clerk {n} is in {city}. It opens at noon."
+        (folder / f"{n}.txt").write_text(text, encoding="utf-8")
+        lines.append(f"Where is the office of clerk {n}?,{city},{n}.txt,is in {city}")
+    table = tmp_path / "questions.csv"
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    monkeypatch.setenv("FOOTNOTE_INDEXES", str(tmp_path / "indexes"))
+    common = ("run", "own", "--data", table, "--documents", folder, "--retrieval-only")
+    for name in ("a", "b"):
+        done = cli(*common, "--no-cache", "--out", tmp_path / name)
+        assert done.exit_code == 0, done.output
+    summary = json.loads((tmp_path / "a" / "summary.json").read_text(encoding="utf-8"))
+    assert by_name(summary, "recall@1")["n"] == 10
+    assert by_name(summary, "recall@3")["estimate"] >= 0.9
+    assert without_timings(tmp_path / "a") == without_timings(tmp_path / "b")
 
 
 def slow_run(out: Path) -> None:

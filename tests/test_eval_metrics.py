@@ -252,7 +252,7 @@ def test_facts_agree(sentence: str, cited: str, agree: bool) -> None:
 
 
 def test_calibration_error_by_hand() -> None:
-    # bin .9: two at .95 and .91 (mean .93), one right (.5): gap .43; bin .2: one at .2, wrong: gap .2
+    # bin .9: .95 and .91 (mean .93), one right (.5): gap .43; bin .2: one at .2, wrong: gap .2
     pairs = [(0.95, 1.0), (0.91, 0.0), (0.2, 0.0)]
     assert confidence.calibration_error(pairs) == pytest.approx((2 * 0.43 + 0.2) / 3)
     assert confidence.calibration_error([(1.0, 1.0), (0.0, 0.0)]) == 0
@@ -318,7 +318,8 @@ def test_a_full_answer_by_hand() -> None:
     assert numbers["cite_sentence_f1"] == 1
     assert (numbers["support"], numbers["facts_agree"]) == (1, 1)
     assert (numbers["exact_quotes"], numbers["invalid_citations"]) == (1, 0)
-    assert numbers["refused"] == 0 and "refusal_precision" not in numbers
+    assert numbers["refused"] == 0
+    assert "refusal_precision" not in numbers
     # in short style a phrase was asked for, and F1 decides
     assert measure(Sample(QUESTION, answer()), {"d": BODY}, "short")["right"] == 0
 

@@ -109,7 +109,8 @@ def test_squad(tmp_path: Path) -> None:
         (Evidence("A_town/0", "Oslo", 7, 11),),
     )
     assert (first.answerable, second.answerable) == (True, False)
-    assert second.gold.documents == {} and second.cluster == "A_town/0"
+    assert second.gold.documents == {}
+    assert second.cluster == "A_town/0"
     assert suite.style == "short"
     only = load("squad", Options(data=tmp_path, gold_only=True))
     assert [q.id for q in only.questions] == ["1"]
@@ -146,13 +147,15 @@ def test_clapnq(tmp_path: Path) -> None:
     lines(tmp_path / "unanswerable.jsonl", [clapnq_row("b", nothing)])
     suite = load("clapnq", Options(data=tmp_path))
     first, second = suite.questions
-    assert first.documents == ("a/0",) and not suite.pooled
+    assert first.documents == ("a/0",)
+    assert not suite.pooled
     assert first.gold.answers == ("One two.", "Both.")
     assert first.gold.evidence == (
         (Evidence("a/0", "One two .", 0, 9),),
         (Evidence("a/0", "One two .", 0, 9), Evidence("a/0", "Three four .", 10, 22)),
     )
-    assert second.answerable is False and second.gold.evidence == ()
+    assert second.answerable is False
+    assert second.gold.evidence == ()
 
 
 def test_clapnq_mistakes_are_named(tmp_path: Path) -> None:
@@ -190,7 +193,8 @@ def test_ramdocs(tmp_path: Path) -> None:
     (question,) = suite.questions
     assert (question.gold.complete, question.gold.wrong) == (("novel", "play"), ("film",))
     assert question.documents == ("ramdocs-1/0", "ramdocs-1/1")
-    assert question.gold.documents == {"ramdocs-1/0": 1} and question.type == "ambiguous"
+    assert question.gold.documents == {"ramdocs-1/0": 1}
+    assert question.type == "ambiguous"
     assert [d.text for d in suite.documents] == ["A novel.", "A film."]
 
 
@@ -212,7 +216,8 @@ def test_beir(tmp_path: Path) -> None:
     folder = beir_folder(tmp_path, header + "q1\t2\t2\nq1\t1\t1\nq2\t1\t0\n")
     suite = load("scifact", Options(data=folder))
     (question,) = suite.questions  # q2 has nothing relevant
-    assert question.gold.documents == {"2": 2, "1": 1} and suite.retrieval
+    assert question.gold.documents == {"2": 2, "1": 1}
+    assert suite.retrieval
     assert [d.title for d in suite.documents] == ["T", ""]
     # without a header, and in TREC form with an iteration column
     beir_folder(tmp_path, "q1\t0\t2\t1\n")
@@ -283,7 +288,8 @@ def test_mtrag(tmp_path: Path) -> None:
         {"role": "user", "content": "A?"},
         {"role": "assistant", "content": "B."},
     )
-    assert first.gold.answers == ("C.",) and first.documents == ("ANSWERABLE/0",)
+    assert first.gold.answers == ("C.",)
+    assert first.documents == ("ANSWERABLE/0",)
     assert suite.questions[2].gold.answers == ()
 
 
@@ -302,7 +308,8 @@ def test_sec10q(tmp_path: Path) -> None:
     (question,) = load("sec10q", Options(data=tmp_path)).questions
     assert question.gold.answers == ("Sales were $82,959 million, 5% more.",)
     assert question.gold.items == (("82,959",), ("5",))
-    assert question.gold.documents == {"2022 Q3.pdf": 1} and question.type == "table"
+    assert question.gold.documents == {"2022 Q3.pdf": 1}
+    assert question.type == "table"
 
 
 # One's own
@@ -325,7 +332,8 @@ def test_own_csv(tmp_path: Path) -> None:
     first, second, third = suite.questions
     assert first.gold.answers == ("Oslo", "in Oslo")
     assert first.gold.evidence == ((Evidence("a.txt", "It is in Oslo, now"),),)
-    assert first.cluster == "a.txt" and second.answerable is False
+    assert first.cluster == "a.txt"
+    assert second.answerable is False
     assert third.question == "Two\nlines?"
     assert len({q.id for q in suite.questions}) == 3
 
@@ -341,7 +349,8 @@ def test_own_json_lines_with_history_and_feedback(tmp_path: Path) -> None:
     }
     (question,) = own.load(lines(tmp_path / "q.jsonl", [row]), collection="seeds").questions
     assert question.gold.answers == ("x", "y|z")
-    assert question.history == tuple(history) and question.id == "f1"
+    assert question.history == tuple(history)
+    assert question.id == "f1"
 
 
 @pytest.mark.parametrize(

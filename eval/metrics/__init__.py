@@ -22,12 +22,16 @@ __all__ = ["METRICS", "POOLED", "Metric", "cited_spans", "measure", "said", "sou
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric's name, group and meaning; `better` is 1 or -1, or 0 where neither end is good."""
+    """A metric's name, group and meaning; `better` is 1 or -1, or 0 where neither end is good.
+
+    `size` metrics count or measure something; the others are shares from 0 to 1.
+    """
 
     name: str
     group: str
     better: int
     about: str
+    size: bool = False
 
 
 METRICS: dict[str, Metric] = {
@@ -44,7 +48,7 @@ METRICS: dict[str, Metric] = {
         Metric("set_exact", "answers", 1, "every gold answer and no wrong one"),
         Metric("set_recall", "answers", 1, "share of gold answers named"),
         Metric("wrong", "answers", -1, "a wrong answer is named"),
-        Metric("words", "answers", 0, "length of the answer in words; 0 where refused"),
+        Metric("words", "answers", 0, "length of the answer in words; 0 where refused", size=True),
         Metric("recall@1", "retrieval", 1, "share of gold documents in the first"),
         Metric("recall@3", "retrieval", 1, "share of gold documents in the first 3"),
         Metric("recall@5", "retrieval", 1, "share of gold documents in the first 5"),
@@ -54,7 +58,7 @@ METRICS: dict[str, Metric] = {
         Metric("span_recall@5", "retrieval", 1, "gold characters in the first 5 passages"),
         Metric("span_precision@5", "retrieval", 1, "gold share of those passages' characters"),
         Metric("span_iou@5", "retrieval", 1, "intersection over union of characters"),
-        Metric("passage_chars", "retrieval", 0, "mean length of the first 5 passages"),
+        Metric("passage_chars", "retrieval", 0, "mean length of the first 5 passages", size=True),
         Metric("cite_sentence_precision", "citations", 1, "cited sentences that are gold"),
         Metric("cite_sentence_recall", "citations", 1, "gold sentences that are cited"),
         Metric("cite_sentence_f1", "citations", 1, "of the two; best annotator"),
@@ -64,16 +68,16 @@ METRICS: dict[str, Metric] = {
         Metric("support", "grounding", 1, "content words covered by the cited spans"),
         Metric("facts_agree", "grounding", 1, "sentences whose numbers and names are all cited"),
         Metric("exact_quotes", "grounding", 1, "quotes that are their source's characters"),
-        Metric("invalid_citations", "grounding", -1, "citations of nothing, per answer"),
+        Metric("invalid_citations", "grounding", -1, "citations of nothing, per answer", size=True),
         Metric("refused", "refusal", 0, "over-refusal where answerable, recall where not"),
         Metric("refusal_precision", "refusal", 1, "refusals that were right"),
         Metric("ece", "confidence", -1, "calibration error, 10 bins"),
         Metric("aurc", "confidence", -1, "area under the risk-coverage curve"),
-        Metric("total_s", "cost", -1, "seconds a question"),
-        Metric("first_token_s", "cost", -1, "seconds to the first token"),
-        Metric("prompt_tokens", "cost", -1, "tokens read"),
-        Metric("generated_tokens", "cost", -1, "tokens written"),
-        Metric("memory_mb", "cost", -1, "peak memory of the process, MB"),
+        Metric("total_s", "cost", -1, "seconds a question", size=True),
+        Metric("first_token_s", "cost", -1, "seconds to the first token", size=True),
+        Metric("prompt_tokens", "cost", -1, "tokens read", size=True),
+        Metric("generated_tokens", "cost", -1, "tokens written", size=True),
+        Metric("memory_mb", "cost", -1, "peak memory of the process, MB", size=True),
     )
 }
 POOLED: dict[str, Callable[[confidence.Pairs], float]] = {

@@ -23,9 +23,8 @@ __all__ = [
 _MARKER = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
 _ARTICLE = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
-_PLAIN = str.maketrans(
-    {"\u2019": "'", "\u2018": "'", "\u2013": "-", "\u2014": "-", "\u2010": "-", "\u2011": "-"}
-)
+# NFKC leaves typographic quotes and dashes, and makes the non-breaking hyphen one of its own.
+_PLAIN = str.maketrans("\u2019\u2018\u2013\u2014\u2010\u2011", "''----")
 
 
 def strip_markers(text: str) -> str:

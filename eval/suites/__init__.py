@@ -42,7 +42,6 @@ class Spec:
     needs_data: bool
     load: Callable[[Options], Suite]
     folder: str = ""
-    development: bool = True
 
 
 def _data(options: Options) -> Path:
@@ -94,7 +93,6 @@ SUITES: tuple[Spec, ...] = (
         "any BEIR folder (corpus, queries, qrels); retrieval only",
         True,
         lambda o: beir.load(_data(o)),
-        development=False,
     ),
     Spec(
         "spans",
@@ -115,7 +113,6 @@ SUITES: tuple[Spec, ...] = (
         "your own CSV or JSONL (--data), with --documents PATH or -c COLLECTION",
         True,
         lambda o: own.load(_data(o), o.documents, o.collection),
-        development=False,
     ),
 )
 
@@ -142,7 +139,7 @@ def load(name: str, options: Options) -> Suite:
     _unique(suite)
     usable = suite.questions
     if options.gold_only:
-        usable = tuple(q for q in usable if q.gold.documents)
+        usable = tuple(q for q in usable if q.gold.documents or q.gold.evidence)
     chosen = subset(usable, options.limit, options.seed)
     return dataclasses.replace(suite, questions=chosen)
 

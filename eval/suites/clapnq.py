@@ -19,8 +19,8 @@ __all__ = ["load"]
 CAVEATS = (
     "The passage is given: this measures reading, answering and citing, not retrieval.",
     (
-        "ROUGE-L rewards answers of the annotators' length and wording; copying the passage does well, "
-        "so read the length beside it."
+        "ROUGE-L rewards answers of the annotators' length and wording; copying the passage "
+        "does well, so read the length beside it."
     ),
     "The text is tokenised (`It 's`), unlike documents that staff use.",
 )

@@ -17,14 +17,14 @@ __all__ = ["load"]
 
 CAVEATS = (
     (
-        "One reference answer each, often long and partly from a model: ROUGE-L says little between "
-        "good answers."
+        "One reference answer each, often long and partly from a model: ROUGE-L says little "
+        "between good answers."
     ),
     (
-        "Underspecified questions ask for a question back: they count neither as answerable nor as "
-        "unanswerable."
+        "Underspecified questions ask for a question back: they count neither as answerable nor"
+        " as unanswerable."
     ),
-    "Unanswerable tasks come without passages, so refusing them is easy; see squad and clapnq.",
+    ("Unanswerable tasks come without passages, so refusing them is easy; see squad and clapnq."),
 )
 ANSWERABLE = {"ANSWERABLE": True, "PARTIAL": True, "UNANSWERABLE": False}
 

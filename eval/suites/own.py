@@ -3,7 +3,7 @@
 | field | |
 | --- | --- |
 | `question` | required |
-| `answers` (or `answer`) | ways to say the right answer: separated by ` | ` in CSV, a list or a string in JSON |
+| `answers` or `answer` | ways to say it: separated by ` | ` in CSV, a list or string in JSON |
 | `answerable` | `true` (the default) or `false`: the documents do not hold the answer |
 | `source` | optional: the document's identifier, as `footnote search` shows it |
 | `quote` | optional: the exact words of `source` that support the answer |

@@ -15,12 +15,12 @@ __all__ = ["load"]
 
 CAVEATS = (
     (
-        "`set_exact` asks for every gold answer and no wrong one in the answer's text, compared as "
-        "normalised strings: a right answer in other words counts as missing."
+        "`set_exact` asks for every gold answer and no wrong one in the answer's text, compared"
+        " as normalised strings: a right answer in other words counts as missing."
     ),
     (
-        "Misinformation was made by replacing a name or number, so nothing in a single document gives "
-        "it away."
+        "Misinformation was made by replacing a name or number, so nothing in a single document"
+        " gives it away."
     ),
     "Every question is answerable.",
 )

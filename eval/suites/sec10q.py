@@ -19,8 +19,8 @@ __all__ = ["load"]
 
 CAVEATS = (
     (
-        "Gold answers were written by a model and are long; ROUGE-L is a rough guide, the share of gold "
-        "numbers found (`items`) a better one."
+        "Gold answers were written by a model and are long; ROUGE-L is a rough guide, the share"
+        " of gold numbers found (`items`) a better one."
     ),
     "Four reports of one company: nothing here says how other reports fare.",
 )

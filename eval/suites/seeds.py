@@ -18,16 +18,16 @@ SEEDS = Path(__file__).resolve().parents[2] / "seeds"
 HEADLINE = ("right", "contains", "items", "claims", "points", "words")
 CAVEATS = (
     (
-        "Both halves of the questions are about the same documents: held-out says nothing about other "
-        "collections."
+        "Both halves of the questions are about the same documents: held-out says nothing about"
+        " other collections."
     ),
     (
-        "A reply is right when it contains a gold answer, so copying the passage wins; read the length "
-        "and the floor beside it."
+        "A reply is right when it contains a gold answer, so copying the passage wins; read the"
+        " length and the floor beside it."
     ),
     (
-        "Gold spans of a question with several sources are all counted, so a short answer from one of "
-        "them has a low citation recall."
+        "Gold spans of a question with several sources are all counted, so a short answer from "
+        "one of them has a low citation recall."
     ),
 )
 

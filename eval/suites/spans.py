@@ -20,7 +20,7 @@ __all__ = ["load"]
 
 CAVEATS = (
     "Long passages buy recall with precision: read both, and the passage length.",
-    "Only a few corpora, so differences between chunk sizes may not carry over to other texts.",
+    ("Only a few corpora, so differences between chunk sizes may not carry over to other texts."),
 )
 
 
@@ -47,7 +47,7 @@ def load(data: Path) -> Suite:
         for span in spans:
             if texts[name].text[span.start : span.end] != span.quote:
                 raise InputError(f"{path}, line {number}, field references: offsets do not fit")
-        gold = Gold(evidence=(spans,), documents={name: 1})
+        gold = Gold(evidence=(spans,))  # which of so few documents is no question
         identifier = f"spans-{len(questions) + 1}"
         # Questions about neighbouring text share passages; 5,000 characters make one cluster.
         cluster = f"{name}:{(spans[0].start or 0) // 5000}" if spans else identifier

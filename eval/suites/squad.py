@@ -19,14 +19,14 @@ __all__ = ["load"]
 
 CAVEATS = (
     (
-        "An unanswerable question was written to fit one paragraph; another article of the pool may "
-        "answer it by chance."
+        "An unanswerable question was written to fit one paragraph; another article of the pool"
+        " may answer it by chance."
     ),
     (
-        "Questions were written while looking at the paragraph, so they share its words: keyword search "
-        "does better here than on what staff type."
+        "Questions were written while looking at the paragraph, so they share its words: "
+        "keyword search does better here than on what staff type."
     ),
-    "Intervals resample paragraphs; the few articles of a file are not a sample of all subjects.",
+    ("Intervals resample paragraphs; the few articles of a file are not a sample of all subjects."),
 )
 
 

@@ -107,7 +107,7 @@ def load(path: Path, document_id: str, limits: Limits) -> Document:
     return Document(
         id=document_id,
         text=draft.text,
-        title=draft.title or _from_name(path),
+        title=draft.title or title_from_name(path),
         date=draft.date or modified,
         media_type=known.media_type,
         marks=draft.marks,
@@ -141,7 +141,7 @@ def _bytes(path: Path, limits: Limits) -> tuple[bytes, str]:
     return data, datetime.fromtimestamp(status.st_mtime, UTC).date().isoformat()
 
 
-def _from_name(path: Path) -> str:
+def title_from_name(path: Path) -> str:
     """A title made from the file's name: "annual_report-2024.pdf" is "annual report-2024"."""
     stem = PurePosixPath(path.name).stem
     printable = stem.encode("utf-8", "backslashreplace").decode()

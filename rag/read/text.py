@@ -40,6 +40,10 @@ _MARKUP = re.compile(r"[*_`\[\]<>&!\\\n]")
 _SAMPLE = 200_000
 _NOT_TEXT = "is not text in a known encoding: save it as UTF-8 (or as the format that it really is)"
 _FRONT_MATTER = re.compile(r"---[ \t]*\n((?:.*\n){0,200}?)(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
+_DATE_LINE = re.compile(
+    r"^(?:date|dated|published|updated|revised)[ \t]*:[ \t]*(.{4,60})$",
+    re.MULTILINE | re.IGNORECASE,
+)
 _FIELD = re.compile(r"^(title|date)[ \t]*:[ \t]*(.+?)[ \t]*$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -71,11 +75,16 @@ def decode(data: bytes, declared: str | None = None) -> str:
 
 
 def read_text(data: bytes, limits: Limits) -> Draft:
-    """A plain text file. Its first line is the title if it is short and more follows."""
+    """A plain text file. Its first line is the title if it is short and more follows.
+
+    A line such as "Date: 3 May 2024" among the first ten gives the date.
+    """
     text = normalise(decode(data))
     first, _, rest = text.partition("\n")
     title = one_line(first) if len(first.strip()) <= 120 and rest.strip() else ""
-    return Draft(text, title=title)
+    head = "\n".join(text.split("\n", 10)[:10])
+    dated = _DATE_LINE.search(head)
+    return Draft(text, title=title, date=parse_date(dated[1]) if dated else None)
 
 
 def read_markdown(data: bytes, limits: Limits) -> Draft:
