@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rag import decide
@@ -133,10 +133,12 @@ class Assistant:
         yield Stage("searching")
         found = self._retrieve(draft.standalone, documents)
         draft.retrieve_s = time.perf_counter() - draft.started
-        if not found.candidates:
-            yield Finished(self._refusal(draft, found, 1.0))
-            return
         sentences = source_sentences(found.candidates, draft.standalone, found.vector)
+        values = decide.search_signals(draft.standalone, found.candidates, sentences)
+        belongs = decide.confidence(values, "search")
+        if not sentences or belongs < self.settings.search_gate:
+            yield Finished(self._refusal(draft, found, 1 - belongs, values))
+            return
         evidence = choose(sentences, self.settings.evidence_tokens, found.count)
         yield Stage("reading", str(len(found.candidates)))
         messages = answer_messages(draft.standalone, evidence, draft.style)
@@ -165,7 +167,8 @@ class Assistant:
             embedder = self._collection.embedder if self._collection else None
             self._scratch = Collection.temporary([], self.settings, embedder=embedder)
         self._scratch.put(documents, "given")
-        return self._scratch.retrieve(question)
+        # How often the scratch collection has been filled is no property of the answer.
+        return replace(self._scratch.retrieve(question), collection="", generation=0)
 
     def _check(
         self, draft: _Draft, found: Retrieved, sentences: Sequence[SourceSentence]
@@ -189,7 +192,7 @@ class Assistant:
         )
         sure = decide.confidence(values)
         if not kept or sure < self.settings.refuse_below:
-            return self._refusal(draft, found, 1 - sure)
+            return self._refusal(draft, found, 1 - sure, values)
         citations: list[Citation] = []
         checked: list[AnswerSentence] = []
         shown: list[str] = []
@@ -204,16 +207,19 @@ class Assistant:
             confidence=sure,
             sentences=tuple(checked),
             citations=tuple(citations),
+            signals=values,
         )
 
-    def _refusal(self, draft: _Draft, found: Retrieved, sure: float) -> Answer:
+    def _refusal(
+        self, draft: _Draft, found: Retrieved, sure: float, values: dict[str, float]
+    ) -> Answer:
         text = f"The documents do not say: I found no answer to “{draft.standalone}”."
         titles = list(dict.fromkeys(hit.title or hit.document for hit in found.hits))[:3]
         if titles:
             text += (
                 " The closest passages are in " + ", ".join(f"“{title}”" for title in titles) + "."
             )
-        return self._answer(draft, found, text=text, refused=True, confidence=sure)
+        return self._answer(draft, found, text=text, refused=True, confidence=sure, signals=values)
 
     def _answer(self, draft: _Draft, found: Retrieved, **fields: Any) -> Answer:
         record = draft.generation
@@ -257,6 +263,8 @@ def _lines(text: str, style: Style) -> list[tuple[str, bool]]:
         )
         if re.search(r"\w", sentence):
             found.append((sentence, bullet))
+    if len(found) == 1:
+        return [(found[0][0], False)]
     return found
 
 

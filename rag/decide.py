@@ -1,8 +1,8 @@
-"""Should this answer be shown? A calibrated probability from many weak signals. Pure.
+"""Should this question be answered, and this answer be shown? Probabilities from many weak signals.
 
 No single signal separates answerable from unanswerable questions; a logistic regression over several
-does better. Its coefficients stand in `confidence.json` with what they were fitted on; `eval/fit.py`
-fits them.
+does better. Two of them stand in `confidence.json`, with what they were fitted on: `search` looks at
+retrieval alone, before the model writes; `answer` at everything. `eval/fit.py` fits them. Pure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rag.evidence import SourceSentence
 from rag.retrieve import Candidate
 from rag.words import content_stems, fold
 
-__all__ = ["confidence", "signals"]
+__all__ = ["confidence", "search_signals", "signals"]
 
 
 def signals(
@@ -32,18 +32,12 @@ def signals(
     logprobs: Sequence[float],
 ) -> dict[str, float]:
     """The numbers that the decision rests on: each about 0..1, higher where it speaks for the answer."""
-    top = candidates[0].why if candidates else {}
     asked = set(content_stems(question))
     cited = [source for support in supports for source in support.sources]
     cited_terms = set().union(*(content_stems(f"{s.context} {s.text}") for s in cited))
-    seen_terms = set().union(*(content_stems(f"{s.context} {s.text}") for s in sentences))
     probabilities = [math.exp(value) for value in logprobs]
-    return {
-        "dense": max((one.why.get("dense", 0.0) for one in candidates), default=0.0),
-        "sentence": max((one.why.get("sentence", 0.0) for one in candidates), default=0.0),
-        "top_dense": top.get("dense", 0.0),
+    return search_signals(question, candidates, sentences) | {
         "asked_in_cited": len(asked & cited_terms) / max(1, len(asked)),
-        "asked_in_seen": len(asked & seen_terms) / max(1, len(asked)),
         "names_in_cited": _share_of_names(question, cited),
         "mean_probability": sum(probabilities) / max(1, len(probabilities)),
         "least_probability": min(probabilities, default=0.0),
@@ -52,9 +46,22 @@ def signals(
     }
 
 
-def confidence(values: dict[str, float]) -> float:
-    """The probability that the answer is right, from `signals`."""
-    model = _model()
+def search_signals(
+    question: str, candidates: Sequence[Candidate], sentences: Sequence[SourceSentence]
+) -> dict[str, float]:
+    """What retrieval alone says: the best cosines, and the question's words that were found at all."""
+    asked = set(content_stems(question))
+    seen = set().union(*(content_stems(f"{one.context} {one.text}") for one in sentences))
+    return {
+        "dense": max((one.why.get("dense", 0.0) for one in candidates), default=0.0),
+        "sentence": max((one.why.get("sentence", 0.0) for one in candidates), default=0.0),
+        "asked_in_seen": len(asked & seen) / max(1, len(asked)),
+    }
+
+
+def confidence(values: dict[str, float], model_name: str = "answer") -> float:
+    """The probability that the answer is right (`answer`) or can be found here at all (`search`)."""
+    model = _models()[model_name]
     logit = float(model["intercept"]) + sum(
         weight * values.get(name, 0.0) for name, weight in model["weights"].items()
     )
@@ -62,7 +69,7 @@ def confidence(values: dict[str, float]) -> float:
 
 
 @cache
-def _model() -> dict[str, Any]:
+def _models() -> dict[str, Any]:
     text = resources.files("rag").joinpath("confidence.json").read_text("utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded

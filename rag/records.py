@@ -163,7 +163,10 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The one answer object: Python, JSON, chat, history and benchmark files all carry it."""
+    """The one answer object: Python, JSON, chat, history and benchmark files all carry it.
+
+    `signals` is what `confidence` was computed from, by name.
+    """
 
     question: str
     standalone_question: str
@@ -175,6 +178,7 @@ class Answer:
     missing: tuple[str, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     passages: tuple[Hit, ...] = ()
+    signals: dict[str, float] = field(default_factory=dict)
     timings: Timings = Timings()
     model: str = ""
     embedder: str = ""

@@ -28,7 +28,7 @@ from rag.words import content_stems
 __all__ = ["Candidate", "merge_neighbours", "rank_chunks", "scaled", "without_duplicates"]
 
 _DUPLICATE = 0.9  # share of the smaller passage's words that the other one holds
-_MERGED_PASSAGES = 3  # at most so many chunks are merged into one hit
+_MERGED_PASSAGES = 2  # at most so many chunks are merged into one hit
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,9 @@ def without_duplicates(ranked: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
-    """Jaccard index; a passage without content words equals nothing."""
+    """Jaccard index; a passage without content words, or with other numbers, equals nothing."""
+    if any(stem[0].isdigit() for stem in one ^ other):
+        return 0.0
     union = len(one | other)
     return len(one & other) / union if union else 0.0
 

@@ -76,7 +76,8 @@ class Settings(BaseModel):
     lookup_tokens: int = Field(6, ge=0, le=32)
 
     # Trust
-    refuse_below: float = Field(0.5, ge=0, le=1)
+    refuse_below: float = Field(0.3, ge=0, le=1)
+    search_gate: float = Field(0.02, ge=0, le=1)
 
     # Reading
     max_file_mb: int = Field(100, ge=1)

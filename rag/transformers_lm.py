@@ -59,5 +59,5 @@ class TransformersLM:
         if length == 0:
             self._cache = self._new_cache()
         else:
-            self._cache.crop(length)
+            self._cache.crop(length - self.length)  # how many to forget, as a negative number
         self.length = length

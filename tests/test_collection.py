@@ -119,18 +119,25 @@ def test_a_renamed_file_is_not_embedded_again(
 
 
 def test_a_title_made_from_the_name_follows_the_name(opened: Collection, make_folder: Make) -> None:
-    zoo = make_folder("zoo", {"old_name.txt": "One line only, too long or not.", "b.md": "# Kept\n\nX y."})
+    zoo = make_folder(
+        "zoo", {"old_name.txt": "One line only, too long or not.", "b.md": "# Kept\n\nX y."}
+    )
     opened.update(zoo)
     (zoo / "old_name.txt").rename(zoo / "new_name.txt")
     (zoo / "b.md").rename(zoo / "c.md")
     opened.update(zoo)
-    assert {one.id: one.title for one in opened.documents()} == {"new_name.txt": "new name", "c.md": "Kept"}
+    assert {one.id: one.title for one in opened.documents()} == {
+        "new_name.txt": "new name",
+        "c.md": "Kept",
+    }
 
 
 def test_names_that_swap_or_move_up_are_not_embedded_again(
     opened: Collection, make_folder: Make, embedder: HashEmbedder
 ) -> None:
-    logs = make_folder("logs", {"1.txt": "First entry.", "2.txt": "Second entry.", "3.txt": "Third entry."})
+    logs = make_folder(
+        "logs", {"1.txt": "First entry.", "2.txt": "Second entry.", "3.txt": "Third entry."}
+    )
     opened.update(logs)
     before = embedder.embedded
     (logs / "3.txt").rename(logs / "4.txt")
@@ -138,7 +145,7 @@ def test_names_that_swap_or_move_up_are_not_embedded_again(
     (logs / "2.txt").rename(logs / "1.txt")
     (logs / "swap").rename(logs / "2.txt")
     (logs / "3.txt").write_text("New entry.")
-    assert counted(opened.update(logs)) == (1, 0, 3, 0, 0) or embedder.embedded == before + 1
+    assert counted(opened.update(logs)) == (0, 1, 3, 0, 0)
     assert embedder.embedded == before + 1
     assert texts(opened) == {
         "1.txt": "Second entry.",
@@ -195,7 +202,9 @@ def test_a_folder_and_then_one_of_its_files(opened: Collection, make_folder: Mak
     assert counted(opened.update(zoo)) == (0, 0, 2, 1, 0)
 
 
-def test_an_identifier_that_is_taken_stays_with_its_file(opened: Collection, make_folder: Make) -> None:
+def test_an_identifier_that_is_taken_stays_with_its_file(
+    opened: Collection, make_folder: Make
+) -> None:
     zoo = make_folder("zoo", {"sub/new.md": "Below."})
     opened.update(zoo / "sub" / "new.md")
     (zoo / "new.md").write_text("Above.")
@@ -208,7 +217,11 @@ def test_two_folders_with_the_same_names(opened: Collection, make_folder: Make) 
     two = make_folder("two", {"a.txt": "From two."})
     opened.update(one)
     assert counted(opened.update(two)) == (1, 0, 0, 0, 0)
-    assert texts(opened) == {"a.txt": "From one.", "b.txt": "Only in one.", "two/a.txt": "From two."}
+    assert texts(opened) == {
+        "a.txt": "From one.",
+        "b.txt": "Only in one.",
+        "two/a.txt": "From two.",
+    }
     # Each is refreshed by itself and leaves the other's in place.
     (one / "a.txt").unlink()
     assert counted(opened.update(two)) == (0, 0, 1, 0, 0)
@@ -243,7 +256,9 @@ def test_an_unreadable_file_keeps_its_old_version(opened: Collection, make_folde
 
 
 def test_one_bad_file_does_not_stop_the_rest(opened: Collection, make_folder: Make) -> None:
-    zoo = make_folder("zoo", {**ANIMALS, "bad.pdf": b"%PDF-1.7\nbroken", "empty.txt": b"", "x.exe": b"MZ"})
+    zoo = make_folder(
+        "zoo", {**ANIMALS, "bad.pdf": b"%PDF-1.7\nbroken", "empty.txt": b"", "x.exe": b"MZ"}
+    )
     report = opened.update(zoo)
     assert counted(report) == (3, 0, 0, 0, 2)
     assert [Path(one["path"]).name for one in report.failed] == ["bad.pdf", "empty.txt"]
@@ -265,7 +280,9 @@ def test_a_folder_that_can_not_be_listed_keeps_its_documents(
     assert ids(opened) == sorted(ANIMALS)
 
 
-def test_a_file_that_was_hidden_from_the_listing_is_not_gone(opened: Collection, make_folder: Make) -> None:
+def test_a_file_that_was_hidden_from_the_listing_is_not_gone(
+    opened: Collection, make_folder: Make
+) -> None:
     hidden = make_folder("zoo/.kept", {"a.txt": "Indexed by its own name."})
     opened.update(hidden)
     assert counted(opened.update(hidden.parent)) == (0, 0, 0, 0, 0)
@@ -284,10 +301,20 @@ def test_a_path_that_does_not_exist(opened: Collection, tmp_path: Path) -> None:
 
 @posix
 def test_odd_names(opened: Collection, make_folder: Make) -> None:
-    names = ["with space.txt", "quote'\".txt", "100%.txt", "né.txt", "ne\u0301e.txt", "a\nb.txt", "😀.md"]
+    names = [
+        "with space.txt",
+        "quote'\".txt",
+        "100%.txt",
+        "né.txt",
+        "ne\u0301e.txt",
+        "a\nb.txt",
+        "😀.md",
+    ]
     zoo = make_folder("zoo", {name: f"Text of file {n}." for n, name in enumerate(names)})
     try:
-        Path(os.fsdecode(os.fsencode(zoo) + b"/latin\xe9.txt")).write_text("Bytes that are no UTF-8.")
+        Path(os.fsdecode(os.fsencode(zoo) + b"/latin\xe9.txt")).write_text(
+            "Bytes that are no UTF-8."
+        )
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     report = opened.update(zoo)
@@ -326,7 +353,9 @@ def test_work_that_was_staged_is_taken_up(settings: Settings, make_folder: Make)
         assert ids(second) == sorted(ANIMALS)
 
 
-def test_staged_work_of_another_folder_is_not_taken_up(settings: Settings, make_folder: Make) -> None:
+def test_staged_work_of_another_folder_is_not_taken_up(
+    settings: Settings, make_folder: Make
+) -> None:
     one = make_folder("one", {"a.txt": "Twins."})
     two = make_folder("two", {"a.txt": "Twins."})
 
@@ -347,7 +376,9 @@ def test_another_embedder_is_refused_with_the_command_that_rebuilds(
     with Collection.open("papers", settings, create=True, embedder=HashEmbedder()) as first:
         first.update(zoo)
     other = settings.model_copy(update={"embedder": "some/other"})
-    with pytest.raises(CollectionError, match=r"'minilm'.*footnote index FOLDER -c papers --rebuild"):
+    with pytest.raises(
+        CollectionError, match=r"'minilm'.*footnote index FOLDER -c papers --rebuild"
+    ):
         Collection.open("papers", other, embedder=HashEmbedder())
     with Collection.open("papers", other, rebuild=True, embedder=HashEmbedder()) as again:
         assert ids(again) == []
@@ -355,7 +386,9 @@ def test_another_embedder_is_refused_with_the_command_that_rebuilds(
 
 
 def test_a_collection_that_is_not_there(settings: Settings) -> None:
-    with pytest.raises(CollectionError, match=r"no collection 'papers'.*footnote index FOLDER -c papers"):
+    with pytest.raises(
+        CollectionError, match=r"no collection 'papers'.*footnote index FOLDER -c papers"
+    ):
         Collection.open("papers", settings)
     assert not settings.indexes.exists()
 
@@ -388,7 +421,10 @@ def test_put_replaces_what_came_from_the_same_source(opened: Collection, make_fo
 def test_a_temporary_collection_holds_the_last_documents_only(settings: Settings) -> None:
     with Collection.temporary([], settings, embedder=HashEmbedder()) as scratch:
         for n in range(5):
-            scratch.put([Document(f"d{n}", f"Only fact {n} counts."), Document("same", f"Version {n}.")], "given")
+            scratch.put(
+                [Document(f"d{n}", f"Only fact {n} counts."), Document("same", f"Version {n}.")],
+                "given",
+            )
             hits = scratch.search("Which fact counts in this version?", 50)
             assert {hit.document: hit.text for hit in hits} == {
                 f"d{n}": f"Only fact {n} counts.",
@@ -440,7 +476,9 @@ def test_a_second_writer_gets_a_clear_line(
             lambda: opened.forget(["cats.txt"]),
             lambda: Collection.remove("papers", settings),
         ):
-            with pytest.raises(CollectionError, match="'papers' is being written by another process"):
+            with pytest.raises(
+                CollectionError, match="'papers' is being written by another process"
+            ):
                 write()
         assert len(opened.search("cats purr")) == 3  # readers go on
 
@@ -475,7 +513,11 @@ def test_progress_reaches_the_end(opened: Collection, make_folder: Make) -> None
 def test_retrieval_is_of_one_generation(opened: Collection) -> None:
     opened.put([Document("d", "A single fact.")], "given")
     result = opened.retrieve("single fact")
-    assert (result.generation, result.collection, result.embedder) == (opened.generation, "papers", "hash")
+    assert (result.generation, result.collection, result.embedder) == (
+        opened.generation,
+        "papers",
+        "hash",
+    )
     started = time.perf_counter()
     opened.retrieve("single fact")
     assert time.perf_counter() - started < 1

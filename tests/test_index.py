@@ -24,7 +24,9 @@ def test_search_is_exact_and_best_first() -> None:
     found = build().search(bag_vector("word3 word3 word1"), 3)
     assert [key for key, _ in found[:2]] == [13, 11]
     # (2a + b) / |2a + b| . a, with a and b nearly at right angles: about 2 / sqrt(5) = .894
-    assert found[0][1] == pytest.approx(float(bag_vector("word3 word3 word1") @ bag_vector("word3")))
+    assert found[0][1] == pytest.approx(
+        float(bag_vector("word3 word3 word1") @ bag_vector("word3"))
+    )
     assert found[0][1] == pytest.approx(0.894, abs=0.1)
 
 
@@ -60,7 +62,9 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "missing": lambda file: file.unlink(),
     "a folder": lambda file: (file.unlink(), file.mkdir()),
     "of another edition": lambda file: file.rename(file.with_name(file.name.replace("1-x", "1-y"))),
-    "of another generation": lambda file: file.rename(file.with_name(file.name.replace("1-x", "2-x"))),
+    "of another generation": lambda file: file.rename(
+        file.with_name(file.name.replace("1-x", "2-x"))
+    ),
 }
 
 

@@ -50,7 +50,9 @@ def word_hits(store: Store, question: str) -> list[str]:
     return [chunk.chunk.text for chunk in store.chunks(keys)]
 
 
-CATS = Document("a", "Cats purr softly.", "Cats", "2020-01-02", "text/markdown", (Mark(0, "page", 3),))
+CATS = Document(
+    "a", "Cats purr softly.", "Cats", "2020-01-02", "text/markdown", (Mark(0, "page", 3),)
+)
 DOGS = Document("b", "Dogs bark loudly.")
 
 
@@ -105,7 +107,13 @@ def test_a_moved_document_keeps_its_chunks(store: Store) -> None:
     store.publish([], [], [Move("a", "z", "s2", "/z", "2", "Zed")])
     assert store.vectors(DIMENSIONS)[0].tolist() == before
     [moved] = store.documents()
-    assert (moved.id, moved.source, moved.path, moved.stamp, moved.title) == ("z", "s2", "/z", "2", "Zed")
+    assert (moved.id, moved.source, moved.path, moved.stamp, moved.title) == (
+        "z",
+        "s2",
+        "/z",
+        "2",
+        "Zed",
+    )
     assert word_hits(store, "purr") == ["Cats purr softly."]
 
 
@@ -132,7 +140,23 @@ def test_staged_documents_can_be_dropped(store: Store) -> None:
 
 @pytest.mark.parametrize(
     "question",
-    ["C++ (x", "it's", "NEAR(", '"', 'a"b', "*", "cats AND", "_", "", " ", "😀", "-", "x:y", "^cats", "\\"],
+    [
+        "C++ (x",
+        "it's",
+        "NEAR(",
+        '"',
+        'a"b',
+        "*",
+        "cats AND",
+        "_",
+        "",
+        " ",
+        "😀",
+        "-",
+        "x:y",
+        "^cats",
+        "\\",
+    ],
     ids=repr,
 )
 def test_no_character_of_a_question_is_an_operator(store: Store, question: str) -> None:
@@ -214,7 +238,9 @@ def test_many_may_create_it_at_once(tmp_path: Path) -> None:
 
 def test_processes_may_create_it_at_once(tmp_path: Path) -> None:
     code = f"from rag.store import Store; from pathlib import Path; Store(Path({str(tmp_path / 'c.db')!r}))"
-    started = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(3)]
+    started = [
+        subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(3)
+    ]
     assert [process.communicate()[1] for process in started] == [b"", b"", b""]
 
 

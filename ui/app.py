@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import gradio as gr
@@ -39,7 +40,7 @@ Turns = tuple[Turn, ...]
 
 def build(desk: Desk, collection: str, documents: int) -> gr.Blocks:
     """The page over one collection of so many documents."""
-    stops: dict[str, threading.Event] = {}
+    stops: dict[str, threading.Event] = {}  # of the pages that wait for an answer, by session
 
     def begin(question: str, turns: Turns, request: gr.Request) -> tuple[Any, Any, Any]:
         if not question.strip() or (turns and turns[-1].waiting):
@@ -57,12 +58,16 @@ def build(desk: Desk, collection: str, documents: int) -> gr.Blocks:
         if not turns or not turns[-1].waiting:
             yield turns, gr.skip(), gr.skip()
             return
-        stop = stops.setdefault(str(request.session_hash), threading.Event())
+        session = str(request.session_hash)
+        stop = stops.setdefault(session, threading.Event())
         *earlier, asked = turns
-        for turn in desk.answer(asked.question, earlier, stop):
-            now = (*earlier, turn)
-            yield now, _messages(now), gr.skip()
-        if turn.answer is not None:
+        with closing(desk.answer(asked.question, earlier, stop)) as growing:
+            for turn in growing:
+                if stops.get(session) is not stop:  # the conversation was cleared meanwhile
+                    return
+                now = (*earlier, turn)
+                yield now, _messages(now), gr.skip()
+        if now[-1].answer is not None:
             yield now, gr.skip(), desk.sources(now)
 
     def end(turns: Turns, request: gr.Request) -> tuple[Any, Any, Any]:
@@ -77,7 +82,8 @@ def build(desk: Desk, collection: str, documents: int) -> gr.Blocks:
         return _box(busy=True, placeholder="Stopping …")
 
     def clear(request: gr.Request) -> tuple[Any, Turns, list[Any], str]:
-        stop(request)
+        if running := stops.pop(str(request.session_hash), None):
+            running.set()
         return _box(busy=False, value=""), (), [], nothing_yet_html()
 
     with gr.Blocks(title="Footnote", fill_height=True, fill_width=True) as blocks:

@@ -77,7 +77,7 @@ class Desk:
 
     def answer(
         self, question: str, earlier: Sequence[Turn], stop: threading.Event
-    ) -> Iterator[Turn]:
+    ) -> Generator[Turn]:
         """The turn as it grows; the last one is not `waiting`. Closing or `stop` stops the model.
 
         Errors end as a turn too: one line for what the user can mend, a log entry for the rest.

@@ -36,7 +36,7 @@ _ENTITIES = {
     **{ord(character): f"&#{ord(character)};" for character in "&<>\"'`*_~[]()!\\$#|{}:@=^"},
     **dict.fromkeys(range(32), "\ufffd"),
     **{code: f"&#{code};" for code in (9, 10)},
-    13: " ",
+    **dict.fromkeys((11, 12, 13), " "),
     127: "\ufffd",
 }
 _WEB = re.compile(r"www(?=\.)", re.IGNORECASE)
@@ -281,14 +281,17 @@ def _source(citations: Sequence[Citation], turn: int, document: Document | None)
         highlights = [Highlight(str(one.marker), one.start, one.end) for one in citations]
         found = excerpts(document.text, highlights)
         text = "".join(_excerpt(one, turn, document) for one in found)
+        # A passage may cross pages: the document knows the page that the quote itself is on.
+        numbers = {document.page_at(one.start) for one in citations}
     else:
+        numbers = {one.page for one in citations}
         text = (
             '<p class="fn-changed">This document has changed since: only the quotes are shown.</p>'
         )
         for one in citations:
             quoted = [Highlight(str(one.marker), 0, len(one.quote))]
             text += _excerpt(Excerpt(one.quote, 0, len(one.quote), tuple(quoted)), turn, None)
-    pages = sorted({one.page for one in citations if one.page is not None})
+    pages = sorted(number for number in numbers if number is not None)
     return _article(first.title, first.document, pages, first.date, text)
 
 

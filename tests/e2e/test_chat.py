@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from rag.assistant import Assistant
 from rag.collection import Collection
-from rag.generate import Generation
+from rag.generate import Generation, Message
 from rag.records import Document, Mark
 from rag.settings import Settings
 from ui.app import build
@@ -46,7 +46,7 @@ HARBOUR = (
     "at the north quay in winter.\n"
 )
 LIGHTHOUSE = (
-    "The lighthouse at Eastmere burns whale oil.\n\fIts lamp was replaced in 1902 after the great "
+    "The lighthouse at Eastmere burns whale oil.\n\nIts lamp was replaced in 1902 after the great "
     "storm, and the keeper receives forty crowns a year.\n"
 )
 HOSTILE = (
@@ -59,28 +59,26 @@ DOCUMENTS = (
     Document(
         "harbour.md",
         HARBOUR,
-        "Harbour rules",
-        "1990-05-01",
-        "text/markdown",
-        (Mark(0, "heading", 1, "Harbour rules"),),
+        title="Harbour rules",
+        date="1990-05-01",
+        marks=(Mark(0, "heading", 1, "Harbour rules"),),
     ),
     Document(
         "lighthouse.pdf",
         LIGHTHOUSE,
-        "The lighthouse",
-        None,
-        "application/pdf",
-        (Mark(0, "page", 1), Mark(45, "page", 2)),
+        title="The lighthouse",
+        marks=(Mark(0, "page", 1), Mark(LIGHTHOUSE.index("Its"), "page", 2)),
     ),
     Document(
         "<img src=x onerror=window.hacked=1>.txt",
         HOSTILE,
-        "</h3><script>window.hacked=1</script> Ferry",
-        "2020",
+        title="</h3><script>window.hacked=1</script> Ferry",
+        date="2020",
     ),
 )
 REPLIES = {
-    "toll": "Boats over twelve metres pay a toll of nine crowns. The harbour of Eastmere opened in 1887.",
+    "toll": "Boats over twelve metres pay a toll of nine crowns. "
+    "The harbour of Eastmere opened in 1887.",
     "who gets it": "What does the keeper of the lighthouse receive?",
     "keeper": "The keeper receives forty crowns a year.",
     "timetable": "The ferry timetable is kept by Ada Quill. "
@@ -91,23 +89,22 @@ REPLIES = {
 
 
 @dataclass
-class Scripted:
-    """Writes the reply whose key stands in the question, a word at a time; counts what it did."""
+class Writer:
+    """A generator that takes its time: the reply whose key stands in the last line, word by word.
+
+    `written` counts the words; `closed` is set while nothing is being written.
+    """
 
     name: str = "scripted"
     pace_s: float = 0.01
     written: int = 0
     closed: threading.Event = field(default_factory=threading.Event)
-    prompts: list[str] = field(default_factory=list)
 
     def stream(
-        self, messages: Sequence[dict[str, str]], max_tokens: int, into: Generation
+        self, messages: Sequence[Message], max_tokens: int, into: Generation
     ) -> Iterator[str]:
-        asked = messages[-1]["content"].rpartition("Question")[2] or messages[-1]["content"]
-        self.prompts.append(asked)
-        reply = next(
-            (text for key, text in REPLIES.items() if key in asked.lower()), "I do not know."
-        )
+        asked = re.split("User:|Question:", messages[-1]["content"])[-1].lower()
+        reply = next((text for key, text in REPLIES.items() if key in asked), "I do not know.")
         self.closed.clear()
         try:
             for word in reply.split(" "):
@@ -125,13 +122,13 @@ class Site:
     """A running chat."""
 
     address: str
-    generator: Scripted
+    generator: Writer
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     settings = Settings(collection="harbour", indexes=tmp_path_factory.mktemp("indexes"))
-    generator = Scripted()
+    generator = Writer()
     with Collection.open("harbour", settings, create=True, embedder=HashEmbedder()) as collection:
         collection.put(DOCUMENTS, "test")
         desk = Desk(Assistant(collection, settings, generator), collection)
@@ -266,8 +263,9 @@ def test_nothing_hostile_takes_effect(page: Page) -> None:
     page.locator("#fn-chat a.fn-marker").first.click()
     expect(page.locator(".fn-source")).to_contain_text("<script>window.hacked=1</script> Ferry")
     expect(page.locator(".fn-source")).to_contain_text("<style>body{display:none}</style>")
-    untrusted = page.locator("#fn-chat, #fn-sources")
-    assert untrusted.locator("img, script, style, svg[onload], iframe, form").count() == 0
+    untrusted = page.locator("#fn-chat .md, #fn-sources .md")
+    made = untrusted.locator(":is(img, script, style, svg[onload], iframe, form)")
+    assert made.evaluate_all("all => all.map(one => one.outerHTML)") == []
     links = untrusted.locator("a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
     assert links and all(link.startswith("#src-") for link in links)
     shoot(page, "hostile")
