@@ -242,7 +242,7 @@ class Assistant:
             model=self._generator.name if self._generator else self.settings.model,
             embedder=found.embedder,
             collection=found.collection,
-            generation=found.generation if found.collection else 0,
+            generation=found.generation,
             **fields,
         )
 

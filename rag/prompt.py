@@ -70,7 +70,7 @@ def answer_messages(question: str, evidence: Sequence[Evidence], style: Style) -
 
 def _without_fences(text: str) -> str:
     """Text that can't end its source early or open another."""
-    return re.sub(r"<(?=\s*/?\s*source)", "< ", text, flags=re.IGNORECASE)
+    return re.sub(r"<(?=\s*/?\s*source)", "(", text, flags=re.IGNORECASE)
 
 
 def asks_for_list(question: str) -> bool:

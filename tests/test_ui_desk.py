@@ -29,7 +29,7 @@ EVENTS = [
     Stage("reading", "6"),
     Stage("writing"),
     Token("The toll"),
-    Token(" is <b>ten</b>"),
+    Token(" is <b>eleven</b>"),
     Stage("checking"),
     Finished(ANSWER),
 ]
@@ -72,9 +72,9 @@ def test_stages_then_text_then_the_checked_answer_in_its_place() -> None:
     assert "Reading 6 passages" in found[1].html
     assert "Writing" in found[2].html
     assert "The toll is" not in found[3].html and "The toll" in found[3].html
-    assert "&#60;b&#62;ten" in found[4].html and "<b>" not in found[4].html
-    assert "ten" in found[5].html and "Checking" in found[5].html
-    assert "nine crowns" in found[6].html and "ten" not in found[6].html
+    assert "&#60;b&#62;eleven" in found[4].html and "<b>" not in found[4].html
+    assert "eleven" in found[5].html and "Checking" in found[5].html
+    assert "nine crowns" in found[6].html and "eleven" not in found[6].html
     assert [one.waiting for one in found] == [True] * 6 + [False]
     assert found[-1].answer is ANSWER
 

@@ -72,7 +72,7 @@ def test_a_taken_port_gives_the_next_free_one() -> None:
             assert port < found < port + 50
 
 
-def test_the_page_starts_with_no_documentation_no_analytics_and_no_outside_address() -> None:
+def test_the_page_starts_without_analytics_or_api_documentation() -> None:
     class Nothing:
         def stream(self, question: str, *, history: Any = ()) -> Any:
             raise NotImplementedError

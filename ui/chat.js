@@ -50,9 +50,17 @@
     }
   };
 
+  // While an answer is written the box is closed; give it the focus back unless it went elsewhere.
+  const refocus = (changes) => {
+    for (const { attributeName, target } of changes) {
+      const open = attributeName === "disabled" && target.matches("#fn-box textarea") && !target.disabled;
+      if (open && document.activeElement === document.body) target.focus({ preventScroll: true });
+    }
+  };
+
   const start = () => {
-    const watch = { subtree: true, childList: true, attributeFilter: ["aria-label"] };
-    new MutationObserver(name).observe(document.body, watch);
+    const watch = { subtree: true, childList: true, attributeFilter: ["aria-label", "disabled"] };
+    new MutationObserver((changes) => { name(); refocus(changes); }).observe(document.body, watch);
     let kept = null;
     try { kept = localStorage.getItem("footnote-theme"); } catch { /* private window */ }
     if (kept) document.body.classList.toggle("dark", kept === "dark");

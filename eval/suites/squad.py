@@ -69,5 +69,10 @@ def _question(path: Path, document: str, qa: dict[str, Any], paragraph: dict[str
     )
     gold = Gold(answers=answers, evidence=evidence, documents={document: 1} if answerable else {})
     return Question(
-        id=qa["id"], question=qa["question"], gold=gold, answerable=answerable, cluster=document
+        id=qa["id"],
+        question=qa["question"],
+        gold=gold,
+        answerable=answerable,
+        cluster=document,
+        split="answerable" if answerable else "unanswerable",
     )
