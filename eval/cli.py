@@ -66,7 +66,9 @@ def run(
     ] = None,
     limit: Limit = None,
     seed: Seed = 0,
-    split: Annotated[str | None, typer.Option(help="Seeds: tune, held-out. SQuAD: answerable, unanswerable.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Seeds: tune, held-out. SQuAD: answerable, unanswerable.")
+    ] = None,
     setting: Set = None,
     condition: Annotated[
         str, typer.Option(help="retrieved; given: only the gold documents; closed: none at all.")

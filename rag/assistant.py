@@ -125,7 +125,8 @@ class Assistant:
             raise InputError("the question is empty: ask something")
         if len(question) > _LONGEST_QUESTION:
             raise InputError(f"the question has over {_LONGEST_QUESTION} characters: shorten it")
-        question = question.strip()
+        # A lone surrogate, as a terminal may pass on, fits neither a model nor JSON.
+        question = question.strip().encode("utf-8", "replace").decode()
         draft = _Draft(question, question, style or self.settings.style, time.perf_counter())
         if history and leans_on_history(question):
             yield Stage("understanding")

@@ -108,17 +108,21 @@ def _run(
                 record = one(line)
             except InputError as error:
                 raise InputError(f"line with id '{line.id}': {error}") from None
-            try:
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError as error:
-                raise InputError(
-                    f"{out}: can't be written ({error.strerror}): free some space, then run the same "
-                    "command again to go on from here"
-                ) from None
+            _write_line(file, record, out)
             finished += 1
             progress(finished, len(lines))
+
+
+def _write_line(file: IO[str], record: dict[str, Any], out: Path) -> None:
+    try:
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise InputError(
+            f"{out}: can't be written ({error.strerror}): free some space, then run the same command "
+            "again to go on from here"
+        ) from None
 
 
 class _resumed:

@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from rag.errors import SettingsError
 
@@ -83,6 +83,11 @@ class Settings(BaseModel):
     max_file_mb: int = Field(100, ge=1)
     parse_seconds: int = Field(60, ge=1)
     parse_memory_mb: int = Field(1024, ge=128)
+
+    @field_validator("indexes", "cache")
+    @classmethod
+    def _expand(cls, path: Path) -> Path:
+        return path.expanduser()
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -197,7 +197,7 @@ def test_a_partly_supported_sentence_looks_different_and_says_why() -> None:
     assert text_of(html, "span.fn-partial") == "They signed in the city of Budapest."
     assert text_of(html, ".fn-note") == "partly supported"
     assert "only part" in (tree(html).css_first(".fn-note").attributes["title"] or "")
-    assert "1 of 2 sentences supported" in text_of(html, ".fn-footer")
+    assert "1 of 2 statements supported, 1 partly" in text_of(html, ".fn-footer")
 
 
 @pytest.mark.parametrize(

@@ -145,10 +145,13 @@ def _answered(answer: Answer, turn: int) -> list[str]:
             _block("fn-missing", f"<strong>Not in the documents:</strong><ul>{items}</ul>")
         )
     parts += [_conflict(one, turn, quotes) for one in answer.conflicts]
-    supported = sum(one.status == "supported" for one in answer.sentences)
-    total = len(answer.sentences)
+    statuses = [one.status for one in answer.sentences]
+    supported, partly, total = statuses.count("supported"), statuses.count("partial"), len(statuses)
     mark = "✓" if supported == total else "◐"
-    checked = f"{mark} {supported} of {total} {'sentence' if total == 1 else 'sentences'} supported"
+    checked = (
+        f"{mark} {supported} of {total} {'statement' if total == 1 else 'statements'} supported"
+    )
+    checked += f", {partly} partly" if partly else ""
     parts.append(_footer(answer, checked, "Confidence"))
     return parts
 

@@ -134,6 +134,9 @@ def load(name: str, options: Options) -> Suite:
     if options.data is not None and not options.data.exists():
         raise InputError(f"--data {options.data} does not exist")
     suite = spec.load(options)
+    if options.split:
+        kept = tuple(q for q in suite.questions if q.split == options.split)
+        suite = dataclasses.replace(suite, questions=kept)
     if not suite.questions:
         raise InputError(f"suite {name} has no questions left; check --data and --split")
     _unique(suite)

@@ -200,7 +200,7 @@ def test_a_marker_opens_the_exact_words_it_rests_on(page: Page) -> None:
     ask(page, "What is the toll for boats?")
     answered(page, 1)
     expect(page.locator("#fn-chat a.fn-marker")).to_have_count(2)
-    expect(page.locator("#fn-chat .fn-footer")).to_contain_text("2 of 2 sentences supported")
+    expect(page.locator("#fn-chat .fn-footer")).to_contain_text("2 of 2 statements supported")
     expect(page.locator("#fn-chat .fn-confidence")).to_have_text(
         re.compile(r"Confidence: (high|fair|low), \d+%")
     )
@@ -208,6 +208,7 @@ def test_a_marker_opens_the_exact_words_it_rests_on(page: Page) -> None:
     lit = page.locator("mark.fn-lit")
     expect(lit).to_have_text("Boats over twelve metres pay a toll of nine crowns.")
     expect(lit).to_be_in_viewport()
+    assert page.evaluate("() => document.documentElement.scrollHeight <= innerHeight")
     source = page.locator(".fn-source")
     expect(source).to_have_count(1)  # both citations are in one document
     expect(source).to_contain_text("Harbour rules")
