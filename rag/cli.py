@@ -11,7 +11,6 @@ import contextlib
 import importlib.metadata
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,10 +109,11 @@ def search(
     if batch is not None:
         batches.search(batch, _needed(out), settings, k, collection is not None, _bar)
         return
+    text = _question(question)
     with _open(settings) as opened:
-        hits = opened.search(_question(question), k)
+        hits = opened.search(text, k)
     if as_json:
-        _print_json({"question": question, "hits": [batches.hit_fields(hit) for hit in hits]})
+        _print_json({"question": text, "hits": [batches.hit_fields(hit) for hit in hits]})
         return
     from rag.show import print_hits
 
@@ -200,6 +200,8 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
     """Remove a whole collection. The files that it was made from stay."""
+    from rag.collection import Collection
+
     settings = _settings(collection)
     folder = settings.indexes / collection
     if not (folder / "collection.db").is_file():
@@ -208,7 +210,7 @@ def remove(
         if not sys.stdin.isatty():
             raise InputError(f"removing '{collection}' needs --yes where nobody can be asked")
         typer.confirm(f"Remove collection '{collection}'?", abort=True)
-    shutil.rmtree(folder)
+    Collection.remove(collection, settings)
     typer.echo(f"removed collection '{collection}'")
 
 
@@ -295,7 +297,8 @@ def _open(settings: Settings) -> Any:
 def _question(question: str | None) -> str:
     if question is None:
         raise typer.BadParameter("give a question, or --batch IN.jsonl --out OUT.jsonl")
-    return question
+    # An argument may hold bytes that are no UTF-8, which neither a model nor JSON takes.
+    return question.encode("utf-8", "replace").decode()
 
 
 def _needed(out: Path | None) -> Path:
@@ -339,6 +342,10 @@ def _bar(title: str) -> Iterator[Progress]:
         TextColumn("{task.description}", markup=False),
         *(BarColumn(), MofNCompleteColumn(), SpeedColumn(), TimeRemainingColumn()),
     )
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
+    console = Console(file=sys.stderr)
+    # Where nobody watches, a bar would leave an empty line.
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bars:
         task = bars.add_task(title, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

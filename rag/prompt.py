@@ -32,7 +32,8 @@ _SYSTEM: dict[Style, str] = {
 }
 _FORM: dict[Style, str] = {
     "short": "",
-    "full": "\nAnswer in one sentence; use two or three only if the question needs them.",
+    "full": "\nAnswer in one to three complete sentences. Only if the answer has several parts, give a "
+    "list instead: one part per line, each starting with '- '.",
 }
 _LIST_FORM = "\nGive every item that the sources name, one per line, each starting with '- '."
 _NO_NOUN = (

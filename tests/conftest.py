@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from fakes import HashEmbedder
+
 from rag.collection import Collection
 from rag.settings import Settings
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import faiss  # noqa: F401  (loaded before the fork, so that a child starts at once)
-
 from fakes import HashEmbedder
+
 from rag.collection import Collection
 from rag.errors import CollectionError
 from rag.records import Document

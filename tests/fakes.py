@@ -119,7 +119,7 @@ CONTROL = {"<|im_start|>": 256, "<|im_end|>": 257, "</s>": 258}
 
 
 def save_byte_tokenizer(folder: Path) -> Path:
-    """A chat tokenizer's files whose tokens are single bytes (0..255, in its own order) and `CONTROL`."""
+    """The files of a chat tokenizer whose tokens are the 256 bytes and `CONTROL`."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from fakes import HashEmbedder, ScriptedGenerator
+
 from rag.assistant import Assistant, Finished, Stage, Token
 from rag.collection import Collection
 from rag.errors import InputError, ModelError
@@ -19,15 +19,18 @@ from rag.settings import Settings
 
 MEMO = Document(
     "memo.md",
-    "# Budapest\n\nThe Budapest Memorandum was signed on 5 December 1994. Russia, Britain and the United "
-    "States gave Ukraine security assurances. In return Ukraine gave up about 1,900 nuclear warheads.\n",
+    "# Budapest\n\nThe Budapest Memorandum was signed on 5 December 1994. Russia, Britain and the "
+    "United States gave Ukraine security assurances. In return Ukraine gave up about 1,900 nuclear "
+    "warheads.\n",
     "The memorandum",
     "1994-12-05",
     "text/markdown",
     (Mark(0, "heading", 1, "Budapest"),),
 )
 REMOVAL = Document(
-    "removal.txt", "The last nuclear warhead left Ukraine in 1996. Trains carried it to Russia.\n", "Removal"
+    "removal.txt",
+    "The last nuclear warhead left Ukraine in 1996. Trains carried it to Russia.\n",
+    "Removal",
 )
 BREAD = Document("bread.txt", "Bread needs flour, water, salt and yeast.\n", "Bread")
 DOCUMENTS = {one.id: one for one in (MEMO, REMOVAL, BREAD)}
@@ -75,9 +78,15 @@ def check(answer: Answer, texts: dict[str, str] | None = None) -> dict[str, Any]
 
 
 def ask(
-    library: Collection, reply: str, question: str = WHEN, settings: Settings | None = None, **named: Any
+    library: Collection,
+    reply: str,
+    question: str = WHEN,
+    settings: Settings | None = None,
+    **named: Any,
 ) -> Answer:
-    return Assistant(library, settings or library.settings, ScriptedGenerator(reply)).ask(question, **named)
+    return Assistant(library, settings or library.settings, ScriptedGenerator(reply)).ask(
+        question, **named
+    )
 
 
 def test_an_answer_is_cited_to_the_character(library: Collection) -> None:
@@ -101,7 +110,8 @@ def test_an_answer_is_cited_to_the_character(library: Collection) -> None:
 def test_each_sentence_has_its_own_sources(library: Collection) -> None:
     answer = ask(
         library,
-        "Ukraine gave up about 1,900 nuclear warheads. The last warhead left in 1996 by train to Russia.",
+        "Ukraine gave up about 1,900 nuclear warheads. "
+        "The last warhead left in 1996 by train to Russia.",
         "How did Ukraine give up nuclear warheads?",
     )
     check(answer)
@@ -113,7 +123,9 @@ def test_each_sentence_has_its_own_sources(library: Collection) -> None:
 
 def test_a_source_that_is_cited_twice_has_one_marker(library: Collection) -> None:
     answer = ask(
-        library, "The Budapest Memorandum was signed in December 1994. The Memorandum was signed on 5 December 1994."
+        library,
+        "The Budapest Memorandum was signed in December 1994. "
+        "The Memorandum was signed on 5 December 1994.",
     )
     check(answer)
     assert [one.citations for one in answer.sentences] == [(1,), (1,)]
@@ -135,7 +147,9 @@ def test_the_models_own_markers_are_not_used(library: Collection, reply: str) ->
 
 
 def test_what_no_source_supports_is_not_shown_as_fact(library: Collection) -> None:
-    answer = ask(library, "The Budapest Memorandum was signed on 5 December 1994. Penguins enjoy swimming.")
+    answer = ask(
+        library, "The Budapest Memorandum was signed on 5 December 1994. Penguins enjoy swimming."
+    )
     check(answer)
     assert "enguin" not in answer.text or answer.sentences[-1].status == "unsupported"
 
@@ -202,7 +216,9 @@ def test_a_follow_up_is_rewritten_and_searched_as_such(library: Collection) -> N
         {"role": "user", "content": "What is the Budapest Memorandum?"},
         {"role": "assistant", "content": "An agreement."},
     ]
-    answer = Assistant(library, library.settings, generator).ask("When was it signed?", history=history)
+    answer = Assistant(library, library.settings, generator).ask(
+        "When was it signed?", history=history
+    )
     check(answer)
     assert (answer.question, answer.standalone_question) == ("When was it signed?", WHEN)
     assert "What is the Budapest Memorandum?" in generator.messages[0][-1]["content"]
@@ -222,7 +238,9 @@ def test_a_question_that_stands_alone_is_not_rewritten(library: Collection) -> N
 def test_a_rewrite_that_went_wrong_is_not_used(library: Collection, rewrite: str) -> None:
     generator = ScriptedGenerator(rewrite, "1994")
     history = [{"role": "user", "content": "What is the Budapest Memorandum?"}]
-    answer = Assistant(library, library.settings, generator).ask("When was it signed?", history=history)
+    answer = Assistant(library, library.settings, generator).ask(
+        "When was it signed?", history=history
+    )
     assert answer.standalone_question == "When was it signed?"
 
 
@@ -249,7 +267,9 @@ def test_closing_a_stream_stops_the_model(library: Collection) -> None:
 
 
 def test_a_model_that_fails_says_so(library: Collection) -> None:
-    assistant = Assistant(library, library.settings, ScriptedGenerator(ModelError("gone"), "5 December 1994"))
+    assistant = Assistant(
+        library, library.settings, ScriptedGenerator(ModelError("gone"), "5 December 1994")
+    )
     with pytest.raises(ModelError, match="gone"):
         assistant.ask(WHEN)
     assert not assistant.ask(WHEN).refused
@@ -272,13 +292,17 @@ def test_without_collection_or_documents_there_is_nothing_to_ask(bold: Settings)
 
 
 def plain(answer: Answer) -> dict[str, Any]:
-    return dataclasses.replace(answer, timings=Answer.__dataclass_fields__["timings"].default).to_dict()
+    return dataclasses.replace(
+        answer, timings=Answer.__dataclass_fields__["timings"].default
+    ).to_dict()
 
 
 def test_equal_runs_differ_in_nothing_but_timings(bold: Settings) -> None:
     def once(*before: str) -> dict[str, Any]:
         with Collection.temporary(DOCUMENTS.values(), bold, embedder=HashEmbedder()) as collection:
-            generator = ScriptedGenerator(*(["Russia gave assurances."] * len(before)), "It was 5 December 1994.")
+            generator = ScriptedGenerator(
+                *(["Russia gave assurances."] * len(before)), "It was 5 December 1994."
+            )
             assistant = Assistant(collection, bold, generator)
             for question in before:
                 assistant.ask(question)
@@ -289,7 +313,9 @@ def test_equal_runs_differ_in_nothing_but_timings(bold: Settings) -> None:
 
 def test_given_documents_give_the_same_answer_whatever_came_before(bold: Settings) -> None:
     def once(*before: list[Document]) -> dict[str, Any]:
-        generator = ScriptedGenerator(*(["Bread needs flour."] * len(before)), "It was 5 December 1994.")
+        generator = ScriptedGenerator(
+            *(["Bread needs flour."] * len(before)), "It was 5 December 1994."
+        )
         assistant = Assistant(None, bold, generator)
         assistant._scratch = Collection.temporary([], bold, embedder=HashEmbedder())
         for documents in before:
@@ -312,7 +338,12 @@ ODD = {
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
 def test_given_documents_are_quoted_unaltered(library: Collection, text: str) -> None:
     document = Document("mine", text, "A title that is no part of it")
-    answer = ask(library, "The treaty was signed in Oslo in 1994.", "When was the treaty signed?", documents=[document])
+    answer = ask(
+        library,
+        "The treaty was signed in Oslo in 1994.",
+        "When was the treaty signed?",
+        documents=[document],
+    )
     check(answer, {"mine": text})
     assert not answer.refused
     assert all("signed in 1994 in Oslo" in one.quote for one in answer.citations)

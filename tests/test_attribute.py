@@ -12,14 +12,18 @@ from rag.attribute import attribute, numbers, term_weights
 from rag.evidence import SourceSentence
 
 
-def source(text: str, start: int = 0, document: str = "d", rank: int = 0, score: float = 0.5) -> SourceSentence:
+def source(
+    text: str, start: int = 0, document: str = "d", rank: int = 0, score: float = 0.5
+) -> SourceSentence:
     end = start + len(text)
     return SourceSentence(document, document, None, None, start, end, text, "", rank, score)
 
 
 def page(*texts: str) -> list[SourceSentence]:
     """Sentences one after the other in one document."""
-    return [source(text, sum(len(before) + 1 for before in texts[:at])) for at, text in enumerate(texts)]
+    return [
+        source(text, sum(len(before) + 1 for before in texts[:at])) for at, text in enumerate(texts)
+    ]
 
 
 BUDAPEST = page(
@@ -41,37 +45,48 @@ class Case:
 
 CASES = {
     "same words": Case("The Budapest Memorandum was signed on 5 December 1994.", "supported", {0}),
-    "other order and inflection": Case("On 5 December 1994 they sign the Budapest Memorandum.", "supported", {0}),
+    "other order and inflection": Case(
+        "On 5 December 1994 they sign the Budapest Memorandum.", "supported", {0}
+    ),
     "a short answer": Case("5 December 1994", "supported", {0}, "When was the memorandum signed?"),
     "a year alone": Case("1994", "supported", {0}, "When was the memorandum signed?"),
     "another year alone": Case("1996", "supported", {4}, "When did the last warhead leave?"),
     "thousands without the mark": Case("Ukraine gave up 1900 nuclear warheads.", "supported", {2}),
     "two sources": Case(
-        "The Budapest Memorandum was signed on 5 December 1994 and Russia, Britain and the United States "
-        "gave security assurances.",
+        "The Budapest Memorandum was signed on 5 December 1994 and Russia, Britain and the United "
+        "States gave security assurances.",
         "supported",
         {0, 1},
     ),
     "three sources": Case(
-        "The Memorandum was signed in December 1994, the United States and Britain gave Ukraine security "
-        "assurances, and about 1,900 nuclear warheads were given up in return.",
+        "The Memorandum was signed in December 1994, the United States and Britain gave Ukraine "
+        "security assurances, and about 1,900 nuclear warheads were given up in return.",
         "supported",
         {0, 1, 2},
     ),
     "another number": Case("Ukraine gave up about 2,900 nuclear warheads.", "unsupported", {2}),
-    "another year": Case("The Budapest Memorandum was signed on 5 December 1995.", "unsupported", {0}),
-    "half of it": Case("The Budapest Memorandum was signed by tired old ministers.", "partial", {0}),
+    "another year": Case(
+        "The Budapest Memorandum was signed on 5 December 1995.", "unsupported", {0}
+    ),
+    "half of it": Case(
+        "The Budapest Memorandum was signed by tired old ministers.", "partial", {0}
+    ),
 }
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_cases(case: Case) -> None:
     found = attribute(case.answer, case.question, BUDAPEST)
-    assert (found.status, {BUDAPEST.index(one) for one in found.sources}) == (case.status, case.cited)
+    assert (found.status, {BUDAPEST.index(one) for one in found.sources}) == (
+        case.status,
+        case.cited,
+    )
 
 
 @pytest.mark.parametrize(
-    "answer", ["Penguins enjoy swimming.", "", "...", "the of and"], ids=["nothing in common", "", "dots", "stop words"]
+    "answer",
+    ["Penguins enjoy swimming.", "", "...", "the of and"],
+    ids=["nothing in common", "", "dots", "stop words"],
 )
 def test_nothing_supports_it(answer: str) -> None:
     found = attribute(answer, "What happened in Budapest?", BUDAPEST)
@@ -91,7 +106,9 @@ def test_the_question_decides_between_equals() -> None:
 def test_sources_come_in_the_order_of_their_passages() -> None:
     first = source("Cats purr softly at night.", 900, "a", 0)
     second = source("Dogs bark loudly by day.", 10, "b", 1)
-    found = attribute("Dogs bark loudly by day and cats purr softly at night.", "?", [second, first])
+    found = attribute(
+        "Dogs bark loudly by day and cats purr softly at night.", "?", [second, first]
+    )
     assert found.sources == (first, second)
 
 
@@ -133,7 +150,9 @@ def test_names_and_numbers_weigh_double() -> None:
     }
 
 
-WORDS = st.lists(st.sampled_from("cat dog 12 1,900 Lima the purr two 3.5 bridge —".split()), max_size=12).map(" ".join)
+WORDS = st.lists(
+    st.sampled_from("cat dog 12 1,900 Lima the purr two 3.5 bridge —".split()), max_size=12
+).map(" ".join)
 
 
 @given(WORDS, WORDS, st.lists(WORDS, max_size=6))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from fakes import HashEmbedder, count_tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakes import HashEmbedder, count_tokens
 from rag.chunk import chunk_document
 from rag.records import Document, Mark
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import filelock
 import pytest
-
 from fakes import HashEmbedder
+
 from rag import collection as module
 from rag.collection import Collection, IndexReport
 from rag.errors import CollectionError, InputError

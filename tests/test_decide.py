@@ -34,7 +34,9 @@ SEEN = [CITED, source("Budapest is a city.")]
 CANDIDATES = [candidate(0.6, 0.7), candidate(0.8, 0.2)]
 
 
-def values(answer: str = "5 December 1994", logprobs: tuple[float, ...] = (0.0, math.log(0.5))) -> dict[str, float]:
+def values(
+    answer: str = "5 December 1994", logprobs: tuple[float, ...] = (0.0, math.log(0.5))
+) -> dict[str, float]:
     support = [Support((CITED,), 0.9, "supported"), Support((CITED,), 0.75, "supported")]
     return signals(QUESTION, answer, CANDIDATES, SEEN, support, logprobs)
 
@@ -81,17 +83,21 @@ def test_search_signals_are_part_of_all() -> None:
 
 @pytest.mark.parametrize("model", ["answer", "search"])
 def test_the_shipped_model_uses_signals_that_exist(model: str) -> None:
-    shipped = json.loads(resources.files("rag").joinpath("confidence.json").read_text("utf-8"))[model]
+    shipped = json.loads(resources.files("rag").joinpath("confidence.json").read_text("utf-8"))[
+        model
+    ]
     known = values() if model == "answer" else search_signals(QUESTION, CANDIDATES, SEEN)
     assert shipped["weights"].keys() <= known.keys()
     # Worked anew: a logistic function of the weighted sum.
-    logit = shipped["intercept"] + sum(weight * known[name] for name, weight in shipped["weights"].items())
+    logit = shipped["intercept"] + sum(
+        weight * known[name] for name, weight in shipped["weights"].items()
+    )
     assert confidence(known, model) == pytest.approx(1 / (1 + math.exp(-logit)))
 
 
 def test_confidence_is_a_probability_even_at_the_ends() -> None:
     extreme = dict.fromkeys(values(), 1e6)
-    low, high = confidence({name: -1e6 for name in extreme}), confidence(extreme)
+    low, high = confidence(dict.fromkeys(extreme, -1000000.0)), confidence(extreme)
     assert 0 <= low < 0.01
     assert 0.99 < high <= 1
 

@@ -54,7 +54,12 @@ def test_a_passage_is_the_mean_of_its_tokens(tokenizer_file: Path) -> None:
     [found] = encoder(tokenizer_file).embed(["one two two"])
     # Tokens CLS one two two SEP: counts 1 1 2 1, of length sqrt(7).
     third = round(1 / 7**0.5, 4)
-    assert parts(found.passage) == {"[CLS]": third, "[SEP]": third, "one": third, "two": round(2 / 7**0.5, 4)}
+    assert parts(found.passage) == {
+        "[CLS]": third,
+        "[SEP]": third,
+        "one": third,
+        "two": round(2 / 7**0.5, 4),
+    }
     assert found.passage.dtype == np.float32
     assert found.sentences.shape == (0, len(VOCABULARY))
 
@@ -130,7 +135,9 @@ def test_the_real_model_agrees_with_sentence_transformers(runtime: str, settings
     cache = Path(os.environ.get("FOOTNOTE_CACHE", settings.cache))
     embedder = load_embedder(settings.model_copy(update={"runtime": runtime, "cache": cache}))
     folder = package_files(PACKAGED["minilm"])[0].parent
-    reference = sentence_transformers.SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    reference = sentence_transformers.SentenceTransformer(
+        str(folder), device="cpu", local_files_only=True
+    )
     expected = reference.encode(SENTENCES, normalize_embeddings=True)
     found = np.stack([one.passage for one in embedder.embed(SENTENCES)])
     assert found.shape == (len(SENTENCES), embedder.dimensions)
@@ -145,7 +152,11 @@ def test_the_real_models_sentence_vectors_tell_sentences_apart(settings: Setting
     spans = sentence_spans(text)
     assert [text[a:b] for a, b in spans] == SENTENCES[:3]
     [found] = embedder.embed([text], [""], [spans])
-    questions = ["When was the memorandum signed?", "How is bread baked?", "Who gave up nuclear weapons?"]
+    questions = [
+        "When was the memorandum signed?",
+        "How is bread baked?",
+        "Who gave up nuclear weapons?",
+    ]
     asked = np.stack([one.passage for one in embedder.embed(questions)])
     assert (asked @ found.sentences.T).argmax(axis=1).tolist() == [0, 1, 2]
     np.testing.assert_allclose(np.linalg.norm(found.sentences, axis=1), 1, atol=1e-5)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-
 from fakes import HashEmbedder, bag_vector, count_tokens
+
 from rag.collection import Collection
 from rag.evidence import Evidence, SourceSentence, choose, source_sentences
 from rag.records import Document, Mark
@@ -16,16 +16,24 @@ COUNT = HashEmbedder().count
 
 
 def sentence(
-    text: str, start: int = 0, score: float = 0.5, document: str = "d", rank: int = 0, context: str = ""
+    text: str,
+    start: int = 0,
+    score: float = 0.5,
+    document: str = "d",
+    rank: int = 0,
+    context: str = "",
 ) -> SourceSentence:
     end = start + len(text)
-    return SourceSentence(document, document.upper(), None, None, start, end, text, context, rank, score)
+    return SourceSentence(
+        document, document.upper(), None, None, start, end, text, context, rank, score
+    )
 
 
 def row(*scores: float, document: str = "d", rank: int = 0) -> list[SourceSentence]:
     """Sentences of five tokens each, one after the other."""
     return [
-        sentence(f"Fact {n:02} is so.", n * 15, score, document, rank) for n, score in enumerate(scores)
+        sentence(f"Fact {n:02} is so.", n * 15, score, document, rank)
+        for n, score in enumerate(scores)
     ]
 
 
@@ -40,7 +48,12 @@ def test_sentences_have_the_documents_offsets() -> None:
     with Collection.temporary([document], Settings(), embedder=HashEmbedder()) as collection:
         found = collection.retrieve("Do dogs bark?")
     sentences = source_sentences(found.candidates, "Do dogs bark?", bag_vector("dogs bark"))
-    assert {one.text for one in sentences} >= {"Cats purr.", "They sleep.", "Dogs bark.", "They run."}
+    assert {one.text for one in sentences} >= {
+        "Cats purr.",
+        "They sleep.",
+        "Dogs bark.",
+        "They run.",
+    }
     for one in sentences:
         assert text[one.start : one.end] == one.text
         assert (one.title, one.date) == ("Animals", "2020")

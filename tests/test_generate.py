@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import CONTROL, save_byte_tokenizer
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from fakes import CONTROL, save_byte_tokenizer
 from rag.convert import LOGITS_KEPT
 from rag.errors import ModelError
 from rag.generate import ChatTokenizer, Generation, LocalGenerator, Logits, Message, load_generator
@@ -38,7 +38,9 @@ class Parrot:
 
     name = "parrot"
 
-    def __init__(self, tokenizer: ChatTokenizer, reply: str | list[int], grain: float = 0.0) -> None:
+    def __init__(
+        self, tokenizer: ChatTokenizer, reply: str | list[int], grain: float = 0.0
+    ) -> None:
         self.reply = reply if isinstance(reply, list) else encode(tokenizer, reply)
         self.sure = 5.0
         self.grain = grain
@@ -89,7 +91,11 @@ def ask(question: str = "Say it.", system: str = "Be brief.") -> list[Message]:
 
 
 def run(
-    model: Parrot, tokenizer: ChatTokenizer, lookup: int = 6, limit: int = 1000, question: str = "Say it."
+    model: Parrot,
+    tokenizer: ChatTokenizer,
+    lookup: int = 6,
+    limit: int = 1000,
+    question: str = "Say it.",
 ) -> tuple[list[str], Generation]:
     record = Generation()
     pieces = list(LocalGenerator(model, tokenizer, lookup).stream(ask(question), limit, record))
@@ -133,7 +139,12 @@ def test_a_draft_is_no_longer_than_the_logits_that_are_kept(tokenizer: ChatToken
 
 
 @hypothesis_settings(max_examples=60, deadline=None)
-@given(st.text("ab é😀", max_size=60), st.text("ab ", max_size=60), st.integers(0, 15), st.integers(1, 80))
+@given(
+    st.text("ab é😀", max_size=60),
+    st.text("ab ", max_size=60),
+    st.integers(0, 15),
+    st.integers(1, 80),
+)
 def test_any_reply_any_prompt_any_lookup(
     tokenizer: ChatTokenizer, reply: str, question: str, lookup: int, limit: int
 ) -> None:
@@ -204,7 +215,9 @@ def test_the_system_message_is_read_once(tokenizer: ChatTokenizer) -> None:
     assert read("One?") == [constant, rest]
 
 
-def test_the_same_question_gives_the_same_bits_whatever_came_before(tokenizer: ChatTokenizer) -> None:
+def test_the_same_question_gives_the_same_bits_whatever_came_before(
+    tokenizer: ChatTokenizer,
+) -> None:
     def bits(generator: LocalGenerator, question: str, system: str = "Be brief.") -> list[float]:
         record = Generation()
         list(generator.stream(ask(question, system), 100, record))
@@ -212,7 +225,11 @@ def test_the_same_question_gives_the_same_bits_whatever_came_before(tokenizer: C
 
     fresh = bits(LocalGenerator(Parrot(tokenizer, REPEATING, 0.01), tokenizer, 6), "What?")
     used = LocalGenerator(Parrot(tokenizer, REPEATING, 0.01), tokenizer, 6)
-    for before, system in (("Something else?", "Be brief."), ("", "Be brief."), ("What?", "Another one.")):
+    for before, system in (
+        ("Something else?", "Be brief."),
+        ("", "Be brief."),
+        ("What?", "Another one."),
+    ):
         bits(used, before, system)
         assert bits(used, "What?") == fresh
 
@@ -231,7 +248,10 @@ def test_a_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:
 
 def test_a_template_may_stand_in_the_config(tmp_path: Path) -> None:
     file = save_byte_tokenizer(tmp_path) / "chat_template.jinja"
-    config = {"chat_template": "{{ bos_token }}{{ messages[0].content }}", "bos_token": {"content": "^"}}
+    config = {
+        "chat_template": "{{ bos_token }}{{ messages[0].content }}",
+        "bos_token": {"content": "^"},
+    }
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     file.unlink()
     tokenizer = ChatTokenizer(tmp_path)
@@ -240,7 +260,11 @@ def test_a_template_may_stand_in_the_config(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{{ ''.__class__.__mro__ }}", "{{ messages.__init__.__globals__ }}", "{{ raise_exception('no') }}"],
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ messages.__init__.__globals__ }}",
+        "{{ raise_exception('no') }}",
+    ],
 )
 def test_a_template_can_do_no_harm(tmp_path: Path, template: str) -> None:
     (save_byte_tokenizer(tmp_path) / "chat_template.jinja").write_text(template)

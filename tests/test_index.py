@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from fakes import HashEmbedder, bag_vector
+
 from rag.collection import Collection
 from rag.index import VectorIndex
 from rag.records import Document

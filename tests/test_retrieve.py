@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-
 from fakes import DIMENSIONS, HashEmbedder, bag_vector
+
 from rag.collection import Collection
 from rag.embed import Vectors
 from rag.records import Chunk, Document
@@ -21,7 +21,9 @@ def candidate(
 ) -> Candidate:
     chunk = Chunk(document, start, start + len(text), text, "", page)
     none: Vectors = np.zeros((0, DIMENSIONS), np.float32)
-    return Candidate(StoredChunk(1, chunk, "", None, bag_vector(text), (), none), score, {"dense": score})
+    return Candidate(
+        StoredChunk(1, chunk, "", None, bag_vector(text), (), none), score, {"dense": score}
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,9 @@ def test_the_score_is_the_weighted_mean_of_scaled_signals(facts: Collection) -> 
 
 @pytest.mark.parametrize("signal", ["dense", "words", "sentence"])
 def test_each_signal_finds_it_alone(facts: Collection, signal: str) -> None:
-    assert ranked(facts, "owls hoot", settings_with(**{signal: 1}))[0].stored.chunk.document == "owls"
+    assert (
+        ranked(facts, "owls hoot", settings_with(**{signal: 1}))[0].stored.chunk.document == "owls"
+    )
 
 
 def test_what_either_search_finds_is_a_candidate(facts: Collection) -> None:
@@ -93,13 +97,21 @@ def test_no_weight_at_all_is_no_division_by_zero(facts: Collection) -> None:
 
 
 def test_the_best_sentence_counts_not_the_average() -> None:
-    diluted = Document("long", "Owls hoot. " + "Bread needs flour and water and yeast, kneaded and baked. " * 3)
+    diluted = Document(
+        "long", "Owls hoot. " + "Bread needs flour and water and yeast, kneaded and baked. " * 3
+    )
     other = Document("near", "Some owls hoot and sleep.")
     with Collection.temporary(
         [diluted, other], Settings(chunk_tokens=200), embedder=HashEmbedder()
     ) as collection:
-        assert ranked(collection, "owls hoot", settings_with(dense=1))[0].stored.chunk.document == "near"
-        assert ranked(collection, "owls hoot", settings_with(sentence=1))[0].stored.chunk.document == "long"
+        assert (
+            ranked(collection, "owls hoot", settings_with(dense=1))[0].stored.chunk.document
+            == "near"
+        )
+        assert (
+            ranked(collection, "owls hoot", settings_with(sentence=1))[0].stored.chunk.document
+            == "long"
+        )
 
 
 def test_near_duplicates_of_a_better_passage_are_dropped() -> None:
@@ -171,7 +183,9 @@ def test_limit_counts_hits_not_chunks(stored: Store) -> None:
 def test_hits_of_a_collection_never_overlap_and_are_exact() -> None:
     text = "\n\n".join(f"Paragraph {n} says that thing number {n} is so. It is." for n in range(30))
     documents = [Document("a", text), Document("b", text.replace("thing", "matter"))]
-    with Collection.temporary(documents, Settings(chunk_tokens=40), embedder=HashEmbedder()) as collection:
+    with Collection.temporary(
+        documents, Settings(chunk_tokens=40), embedder=HashEmbedder()
+    ) as collection:
         hits = collection.search("Which thing is number 7?", 50)
         assert len(hits) > 5
         assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))

@@ -49,9 +49,9 @@ def test_cases(text: str, expected: list[str]) -> None:
     assert [text[start:end] for start, end in sentence_spans(text)] == expected
 
 
-TEXTS = st.text(st.sampled_from("aB1 .!?\n\r\t-#|é😀。\u2028\u00a0\u0301()\"'"), max_size=120) | st.text(
-    max_size=60
-)
+TEXTS = st.text(
+    st.sampled_from("aB1 .!?\n\r\t-#|é😀。\u2028\u00a0\u0301()\"'"), max_size=120
+) | st.text(max_size=60)
 
 
 @given(TEXTS)

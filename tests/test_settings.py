@@ -40,7 +40,9 @@ def test_the_file_may_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert load_settings().top_k == 4
 
 
-@pytest.mark.parametrize("name", ["CONFIG", "DATA", "FUZZ_N", "KILL_N", "QUESTION", "REQUIRE_BROWSER"])
+@pytest.mark.parametrize(
+    "name", ["CONFIG", "DATA", "FUZZ_N", "KILL_N", "QUESTION", "REQUIRE_BROWSER"]
+)
 def test_names_that_the_makefile_and_the_tests_use_are_no_settings(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:

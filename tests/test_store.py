@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from fakes import DIMENSIONS, HashEmbedder
+
 from rag.chunk import chunk_document
 from rag.errors import CollectionError
 from rag.records import Document, Mark
@@ -210,9 +210,14 @@ def test_opening_does_not_wait_for_a_writer(tmp_path: Path) -> None:
 
 def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
     put(store, CATS)
-    with pytest.raises(RuntimeError), store.transaction():
-        store.set_meta("x", "y")
-        raise RuntimeError
+
+    def fail() -> None:
+        with store.transaction():
+            store.set_meta("x", "y")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert store.meta("x") is None
     put(store, DOGS)  # and the store still works
 
@@ -237,7 +242,8 @@ def test_many_may_create_it_at_once(tmp_path: Path) -> None:
 
 
 def test_processes_may_create_it_at_once(tmp_path: Path) -> None:
-    code = f"from rag.store import Store; from pathlib import Path; Store(Path({str(tmp_path / 'c.db')!r}))"
+    path = str(tmp_path / "c.db")
+    code = f"from pathlib import Path; from rag.store import Store; Store(Path({path!r}))"
     started = [
         subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(3)
     ]

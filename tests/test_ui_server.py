@@ -72,14 +72,25 @@ def test_a_taken_port_gives_the_next_free_one() -> None:
             assert port < found < port + 50
 
 
+class Nothing:
+    """An assistant and a collection that are never asked."""
+
+    def stream(self, question: str, *, history: Any = ()) -> Any:
+        raise NotImplementedError
+
+    def document(self, document_id: str) -> Any:
+        raise NotImplementedError
+
+
+def test_the_page_says_where_questions_go() -> None:
+    desk = Desk(Nothing(), Nothing())
+    assert "Nothing leaves this computer" in get(mount(build(desk, "seeds", 19))).text
+    elsewhere = get(mount(build(desk, "seeds", 19, "http://10.0.0.7:8000/v1"))).text
+    assert "Nothing leaves this computer" not in elsewhere
+    assert "go to the model server at http" in elsewhere
+
+
 def test_the_page_starts_without_analytics_or_api_documentation() -> None:
-    class Nothing:
-        def stream(self, question: str, *, history: Any = ()) -> Any:
-            raise NotImplementedError
-
-        def document(self, document_id: str) -> Any:
-            raise NotImplementedError
-
     blocks = build(Desk(Nothing(), Nothing()), "seeds", 19)
     assert blocks.analytics_enabled is False
     assert all(one.api_visibility == "private" for one in blocks.fns.values())

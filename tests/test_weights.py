@@ -37,7 +37,9 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackagedWeights:
         install(site, f"fake-weights-part{number}", {"__init__.py": b"", f"part{number}.bin": part})
     monkeypatch.syspath_prepend(site)
     names = tuple(f"fake-weights-part{number}" for number in (1, 2, 3))
-    return PackagedWeights("fake", names, ".bin", len(WHOLE), hashlib.sha256(WHOLE).hexdigest(), "MIT")
+    return PackagedWeights(
+        "fake", names, ".bin", len(WHOLE), hashlib.sha256(WHOLE).hexdigest(), "MIT"
+    )
 
 
 def test_parts_are_joined_in_order(weights: PackagedWeights, tmp_path: Path) -> None:
@@ -48,7 +50,9 @@ def test_parts_are_joined_in_order(weights: PackagedWeights, tmp_path: Path) -> 
     assert sha256_of(package_files(weights)) == weights.sha256
 
 
-def test_a_damaged_part_is_refused_and_nothing_stays(weights: PackagedWeights, tmp_path: Path) -> None:
+def test_a_damaged_part_is_refused_and_nothing_stays(
+    weights: PackagedWeights, tmp_path: Path
+) -> None:
     package_files(weights)[1].write_bytes(b"second_part, ")
     with pytest.raises(ModelError, match=r"fake: .*SHA-256.*--force-reinstall"):
         assemble(weights, tmp_path / "whole.bin")

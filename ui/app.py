@@ -24,9 +24,9 @@ __all__ = ["STARTERS", "build"]
 STARTERS = {
     "seeds": (
         "What was Ukraine promised in the Budapest Memorandum?",
+        "What are the options for security guarantees?",
+        "Which countries lead the demining coalition?",
         "Why did the Minsk agreements fail?",
-        "Which countries lead the capability coalitions?",
-        "What does Article 5 of the NATO treaty say?",
     )
 }
 """Questions to begin with, by the collection's name."""
@@ -38,8 +38,11 @@ _FULL = "Too many questions are waiting. Ask again in a moment."
 Turns = tuple[Turn, ...]
 
 
-def build(desk: Desk, collection: str, documents: int) -> gr.Blocks:
-    """The page over one collection of so many documents."""
+def build(desk: Desk, collection: str, documents: int, endpoint: str = "") -> gr.Blocks:
+    """The page over one collection of so many documents.
+
+    `endpoint` is the model server that questions and passages are sent to, where there is one.
+    """
     stops: dict[str, threading.Event] = {}  # of the pages that wait for an answer, by session
 
     def begin(question: str, turns: Turns, request: gr.Request) -> tuple[Any, Any, Any]:
@@ -101,7 +104,7 @@ def build(desk: Desk, collection: str, documents: int) -> gr.Blocks:
                     height="100%",
                     scale=1,
                     layout="panel",
-                    placeholder=_WELCOME,
+                    placeholder=_welcome(endpoint),
                     examples=[{"text": one} for one in STARTERS.get(collection, ())],
                     latex_delimiters=[],
                     buttons=[],
@@ -146,11 +149,19 @@ def build(desk: Desk, collection: str, documents: int) -> gr.Blocks:
 
 
 _ASK = "Ask the documents …"
-_WELCOME = (
-    '<div class="fn-welcome"><h2>Ask your documents</h2>'
-    "<p>Every sentence of an answer shows where it stands. What the documents do not say is not "
-    "guessed. Nothing leaves this computer.</p></div>"
-)
+
+
+def _welcome(endpoint: str) -> str:
+    where = (
+        f"Questions and passages go to the model server at {safe(endpoint)}."
+        if endpoint
+        else "Nothing leaves this computer."
+    )
+    return (
+        '<div class="fn-welcome"><h2>Ask your documents</h2>'
+        "<p>Every sentence of an answer shows where it stands. What the documents do not say is not "
+        f"guessed. {where}</p></div>"
+    )
 
 
 def _header(collection: str, documents: int) -> str:

@@ -58,9 +58,17 @@
     }
   };
 
+  // A new answer's sources begin at the top, wherever the last ones were left.
+  let newest = null;
+  const rewind = () => {
+    const last = document.querySelector("#fn-sources .fn-turn:last-child")?.id ?? null;
+    if (last !== newest) document.getElementById("fn-sources")?.scrollTo(0, 0);
+    newest = last;
+  };
+
   const start = () => {
     const watch = { subtree: true, childList: true, attributeFilter: ["aria-label", "disabled"] };
-    new MutationObserver((changes) => { name(); refocus(changes); }).observe(document.body, watch);
+    new MutationObserver((changes) => { name(); refocus(changes); rewind(); }).observe(document.body, watch);
     let kept = null;
     try { kept = localStorage.getItem("footnote-theme"); } catch { /* private window */ }
     if (kept) document.body.classList.toggle("dark", kept === "dark");

@@ -37,7 +37,8 @@ def chat(
         from ui.app import build  # opens Gradio, which takes seconds
 
         desk = Desk(Assistant(opened, settings), opened)
-        app = mount(build(desk, settings.collection, opened.counts()[0]))
+        blocks = build(desk, settings.collection, opened.counts()[0], settings.endpoint)
+        app = mount(blocks)
         address = f"http://{f'[{host}]' if ':' in host else host}:{found}"
         if port not in (0, found):
             typer.echo(f"port {port} is taken: using {found}")

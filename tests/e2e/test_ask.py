@@ -1,0 +1,92 @@
+"""The real model on the real sample corpus, through the command line, without a network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def indexes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of collections with `seeds` in it."""
+    folder = tmp_path_factory.mktemp("indexes")
+    done = footnote(folder, "index", str(ROOT / "seeds" / "documents"), "--json")
+    report = json.loads(done.stdout)
+    assert (report["added"], report["failed"]) == (19, [])
+    return folder
+
+
+def footnote(indexes: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command where every name lookup fails, so that a download could not succeed."""
+    block = (
+        "import socket, sys\n"
+        "def refuse(*a, **k): raise OSError('the network was used')\n"
+        "socket.getaddrinfo = socket.create_connection = refuse\n"
+        "from rag.cli import main\n"
+        "main()\n"
+    )
+    environment = {**os.environ, "FOOTNOTE_INDEXES": str(indexes), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-c", block, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=indexes,
+        check=True,
+    )
+
+
+def shown(indexes: Path, document: str) -> str:
+    """What `footnote show` prints."""
+    return footnote(indexes, "show", document).stdout
+
+
+def test_batch_answers_are_cited_exactly_refused_honestly_and_repeatable(
+    indexes: Path, tmp_path: Path
+) -> None:
+    questions = [
+        {"id": "fact", "question": "What was Ukraine promised in the Budapest Memorandum?"},
+        {"id": "away", "question": "Which team won the cricket match on Saturday?"},
+        {
+            "id": "given",
+            "question": "What colour is the door?",
+            "documents": [{"id": "d", "text": "Line one.\r\nThe door is green, said Ann."}],
+        },
+    ]
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps(line) + "\n" for line in questions), "utf-8")
+    runs = []
+    for name in ("one", "two"):
+        out = tmp_path / f"{name}.jsonl"
+        footnote(indexes, "ask", "--batch", str(source), "--out", str(out))
+        lines = [json.loads(line) for line in out.read_text("utf-8").split("\n") if line]
+        runs.append([{k: v for k, v in line.items() if k != "timings"} for line in lines])
+    assert runs[0] == runs[1]
+    fact, away, given = runs[0]
+
+    assert not fact["refused"]
+    assert "independence" in fact["text"]
+    assert {one["document"] for one in fact["citations"]} == {"budapest-memorandum.md"}
+    text = shown(indexes, "budapest-memorandum.md")
+    for one in fact["citations"]:
+        assert text[one["start"] : one["end"]] == one["quote"] != ""
+        assert f"[{one['marker']}]" in fact["text"]
+
+    assert away["refused"]
+    assert (away["sentences"], away["citations"]) == ([], [])
+    assert away["passages"]
+
+    assert "green" in given["text"]
+    (citation,) = given["citations"]
+    original = questions[2]["documents"][0]["text"]  # type: ignore[index]
+    assert citation["document"] == "d"
+    assert original[citation["start"] : citation["end"]] == citation["quote"]
