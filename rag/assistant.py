@@ -14,7 +14,7 @@ from rag.collection import Collection, Retrieved
 from rag.errors import InputError
 from rag.evidence import SourceSentence, choose, source_sentences
 from rag.followup import leans_on_history
-from rag.generate import Generation, Generator, Message, load_generator
+from rag.generate import Generation, Generator, Message, generator_name, load_generator
 from rag.prompt import Style, answer_messages, rewrite_messages
 from rag.records import Answer, AnswerSentence, Citation, Document, Timings
 from rag.sentences import sentence_spans
@@ -240,7 +240,7 @@ class Assistant:
             standalone_question=draft.standalone,
             passages=found.hits,
             timings=timings,
-            model=self._generator.name if self._generator else self.settings.model,
+            model=self._generator.name if self._generator else generator_name(self.settings),
             embedder=found.embedder,
             collection=found.collection,
             generation=found.generation,

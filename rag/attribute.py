@@ -23,8 +23,9 @@ _LEAST_GAIN = 0.12  # a further span must bring at least this share of the sente
 _SUPPORTED, _PARTIAL = 0.7, 0.4
 _NUMBER_WORDS = dict(
     zip(
-        "one two three four five six seven eight nine ten eleven twelve".split(),
-        "1 2 3 4 5 6 7 8 9 10 11 12".split(),
+        # Not "one": "one of the allies" counts nothing.
+        "two three four five six seven eight nine ten eleven twelve".split(),
+        "2 3 4 5 6 7 8 9 10 11 12".split(),
         strict=True,
     )
 )

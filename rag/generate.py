@@ -20,10 +20,10 @@ import numpy.typing as npt
 
 from rag import convert
 from rag.errors import ModelError
-from rag.hardware import pick_runtime
+from rag.hardware import has_native_bf16, pick_runtime
 from rag.settings import Settings
 
-__all__ = ["CausalLM", "Generation", "Generator", "LocalGenerator", "Message", "load_generator"]
+__all__ = ["CausalLM", "Generation", "Generator", "LocalGenerator", "Message", "generator_name", "load_generator"]
 
 Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
@@ -239,6 +239,15 @@ def _look_up(seen: list[int], limit: int) -> list[int]:
 def _log_softmax(row: Logits, token: int) -> float:
     top = float(row.max())
     return float(row[token]) - top - float(np.log(np.exp(row - top, dtype=np.float64).sum()))
+
+
+def generator_name(settings: Settings) -> str:
+    """How answers name the model and what runs it, known without opening it."""
+    if settings.endpoint:
+        return f"{settings.model} ({settings.endpoint})"
+    if pick_runtime(settings.runtime) == "openvino":
+        return f"{settings.model} (OpenVINO)"
+    return f"{settings.model} (transformers {'bf16' if has_native_bf16() else 'float32'})"
 
 
 def load_generator(

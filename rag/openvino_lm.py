@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rag.errors import ModelError
-from rag.generate import Logits
+from rag.generate import Logits, generator_name
 from rag.hardware import thread_count
 from rag.settings import Settings
 
@@ -40,7 +40,7 @@ class OpenVinoLM:
             compiled = openvino.Core().compile_model(file, "CPU", properties)
         except RuntimeError as error:
             raise ModelError(f"{file}: OpenVINO can't open it: {error}") from error
-        self.name = f"{settings.model} (OpenVINO int4)"
+        self.name = generator_name(settings)
         self.length = 0
         self._request = compiled.create_infer_request()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rag import convert
 from rag.errors import ModelError
-from rag.generate import Logits
+from rag.generate import Logits, generator_name
 from rag.hardware import has_native_bf16, thread_count
 from rag.settings import Settings
 
@@ -32,8 +32,7 @@ class TransformersLM:
             ).eval()
         except (OSError, ValueError) as error:
             raise ModelError(f"{folder}: transformers can't open it: {error}") from error
-        kind = "bf16" if dtype is torch.bfloat16 else "float32"
-        self.name = f"{settings.model} (transformers {kind})"
+        self.name = generator_name(settings)
         self.length = 0
         self._new_cache = DynamicCache
         self._cache: Any = DynamicCache()
