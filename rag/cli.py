@@ -73,11 +73,11 @@ def index(
     report = merge_reports(reports)
     for problem in report["failed"]:
         _warn(f"{problem['path']}: {problem['error']}")
+    for skipped in report["skipped"]:
+        _warn(f"skipped {skipped['path']}: {skipped['reason']}")
     if as_json:
         _print_json({key: value for key, value in report.items() if key != "skipped"})
     else:
-        for skipped in report["skipped"]:
-            _warn(f"skipped {skipped['path']}: {skipped['reason']}")
         counts = ", ".join(
             f"{report[key]} {key}" for key in ("added", "updated", "unchanged", "removed")
         )
@@ -253,11 +253,14 @@ def main() -> NoReturn:
         app()
     except RagError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        _fail("stopped", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        _fail(f"{named}{error.strerror or error}: check the path, its permissions and the disk")
+    except KeyboardInterrupt:
+        _fail("stopped", 130)
     sys.exit(0)
 
 
@@ -269,7 +272,9 @@ def _load_commands() -> None:
             continue
         try:
             found = entry.load()
-        except ImportError as error:
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] in ("rag", "ui", "eval"):
+                raise
             if entry.name == asked:
                 _fail(
                     f"'{entry.name}' needs a package that is not installed ({error}): "

@@ -70,19 +70,19 @@ def source_sentences(
     candidates: Sequence[Candidate], question: str, vector: Vectors
 ) -> list[SourceSentence]:
     """Every sentence of the candidates, scored against the question, in order of passage."""
-    rows: list[tuple[Candidate, int, int, int, float, frozenset[str]]] = []
+    rows: list[tuple[Candidate, int, int, int, int | None, float, frozenset[str]]] = []
     for rank, candidate in enumerate(candidates):
         stored = candidate.stored
         about = frozenset(content_stems(stored.chunk.context))
         similarity = stored.sentences @ vector
-        for (start, end), cosine in zip(stored.spans, similarity, strict=True):
+        for (start, end), page, cosine in zip(stored.spans, stored.pages, similarity, strict=True):
             stems = frozenset(content_stems(stored.chunk.text[start:end])) | about
-            rows.append((candidate, rank, start, end, float(cosine), stems))
+            rows.append((candidate, rank, start, end, page, float(cosine), stems))
     asked = set(content_stems(question))
-    weight = _rarity(asked, [row[5] for row in rows])
+    weight = _rarity(asked, [row[6] for row in rows])
     total = sum(weight.values()) or 1.0
     sentences: list[SourceSentence] = []
-    for candidate, rank, start, end, cosine, stems in rows:
+    for candidate, rank, start, end, page, cosine, stems in rows:
         chunk = candidate.stored.chunk
         words = sum(weight[stem] for stem in asked & stems) / total
         score = _PASSAGE * candidate.score + _SIMILARITY * max(0.0, cosine) + _WORDS * words
@@ -91,7 +91,7 @@ def source_sentences(
                 document=chunk.document,
                 title=candidate.stored.title,
                 date=candidate.stored.date,
-                page=chunk.page,
+                page=page,
                 start=chunk.start + start,
                 end=chunk.start + end,
                 text=chunk.text[start:end],

@@ -23,7 +23,15 @@ from rag.errors import ModelError
 from rag.hardware import has_native_bf16, pick_runtime
 from rag.settings import Settings
 
-__all__ = ["CausalLM", "Generation", "Generator", "LocalGenerator", "Message", "generator_name", "load_generator"]
+__all__ = [
+    "CausalLM",
+    "Generation",
+    "Generator",
+    "LocalGenerator",
+    "Message",
+    "generator_name",
+    "load_generator",
+]
 
 Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""

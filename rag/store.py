@@ -28,7 +28,7 @@ from rag.words import content_words, words
 
 __all__ = ["Move", "Store", "StoredChunk", "StoredDocument", "Touch", "SCHEMA"]
 
-SCHEMA = 1
+SCHEMA = 2
 
 _WAIT_S = 60  # how long to wait for another process's transaction
 # SQL functions end a text at NUL, so it is stored as a code point that no text has.
@@ -76,7 +76,8 @@ class StoredDocument:
 class StoredChunk:
     """A chunk with its key, its document's title and date, and its vectors.
 
-    `vector` has shape (d,), `sentences` shape (n, d), `spans` the n sentence spans within `text`.
+    `vector` has shape (d,), `sentences` shape (n, d), `spans` the n sentence spans within `text`,
+    `pages` the page on which each of them begins (a chunk may run across pages).
     """
 
     key: int
@@ -86,6 +87,7 @@ class StoredChunk:
     vector: Vectors
     spans: tuple[tuple[int, int], ...]
     sentences: Vectors
+    pages: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +268,9 @@ class Store:
                 (
                     *(key, chunk.start, chunk.end, chunk.page, chunk.context),
                     embedding.passage.astype("<f2").tobytes(),
-                    json.dumps([list(span) for span in places]),
+                    json.dumps(
+                        [[*span, document.page_at(chunk.start + span[0])] for span in places]
+                    ),
                     np.round(embedding.sentences * 127).astype(np.int8).tobytes(),
                 )
                 for chunk, places, embedding in zip(chunks, spans, embeddings, strict=True)
@@ -397,7 +401,9 @@ def _stored_chunk(row: tuple[Any, ...]) -> StoredChunk:
     key, document, start, end, text, context, page, title, date, vector, spans, sentences = row
     passage = np.frombuffer(vector, "<f2").astype(np.float32)
     by_sentence = np.frombuffer(sentences, np.int8).astype(np.float32) / np.float32(127)
-    places = tuple((a, b) for a, b in json.loads(spans))
+    placed = json.loads(spans)
+    places = tuple((a, b) for a, b, _ in placed)
     chunk = Chunk(document, start, end, text.replace(_NUL, "\0"), context, page)
     shaped = by_sentence.reshape(len(places), len(passage))
-    return StoredChunk(key, chunk, title, date, passage, places, shaped)
+    pages = tuple(page for _, _, page in placed)
+    return StoredChunk(key, chunk, title, date, passage, places, shaped, pages)
