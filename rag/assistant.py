@@ -66,6 +66,15 @@ class _Draft:
     started: float
     retrieve_s: float = 0.0
     generation: Generation = field(default_factory=Generation)
+    first_token_s: float | None = None
+    earlier_tokens: int = 0
+
+    def write_again(self) -> None:
+        """Drop what was written and go on in short style."""
+        self.first_token_s = self.generation.first_token_s
+        self.earlier_tokens = self.generation.generated_tokens
+        self.generation = Generation()
+        self.style = "short"
 
 
 class Assistant:
@@ -148,6 +157,13 @@ class Assistant:
         for piece in self.generator.stream(messages, limit, draft.generation):
             yield Token(piece)
         yield Stage("checking")
+        if draft.style == "full" and not _prove(draft, sentences)[0]:
+            # A phrase is what a small model is best at: ask once more, for the shortest answer.
+            yield Stage("writing", "again")
+            draft.write_again()
+            messages = answer_messages(draft.standalone, evidence, draft.style)
+            for piece in self.generator.stream(messages, _SHORT_TOKENS, draft.generation):
+                yield Token(piece)
         yield Finished(self._check(draft, found, sentences))
 
     def _rewrite(self, question: str, history: Sequence[Message]) -> str:
@@ -175,14 +191,7 @@ class Assistant:
         self, draft: _Draft, found: Retrieved, sentences: Sequence[SourceSentence]
     ) -> Answer:
         """Align each sentence with its sources, weigh the whole, and put the answer together."""
-        lines = _lines(draft.generation.text, draft.style)
-        supports = [attribute(text, draft.standalone, sentences) for text, _ in lines]
-        # What no source supports is not shown as fact.
-        kept = [
-            (line, support)
-            for line, support in zip(lines, supports, strict=True)
-            if support.status != "unsupported"
-        ]
+        kept, lines = _prove(draft, sentences)
         values = decide.signals(
             draft.standalone,
             " ".join(text for text, _ in lines),
@@ -225,13 +234,13 @@ class Assistant:
     def _answer(self, draft: _Draft, found: Retrieved, **fields: Any) -> Answer:
         record = draft.generation
         shift = draft.retrieve_s
-        first = record.first_token_s
+        first = draft.first_token_s or record.first_token_s
         timings = Timings(
             retrieve_s=round(draft.retrieve_s, 4),
             first_token_s=None if first is None else round(first + shift, 4),
             total_s=round(time.perf_counter() - draft.started, 4),
             prompt_tokens=record.prompt_tokens,
-            generated_tokens=record.generated_tokens,
+            generated_tokens=draft.earlier_tokens + record.generated_tokens,
         )
         fields["confidence"] = round(fields["confidence"], 4)
         fields.setdefault("refused", False)
@@ -246,6 +255,22 @@ class Assistant:
             generation=found.generation,
             **fields,
         )
+
+
+def _prove(
+    draft: _Draft, sentences: Sequence[SourceSentence]
+) -> tuple[list[tuple[tuple[str, bool], Support]], list[tuple[str, bool]]]:
+    """The lines of the draft that a source supports, with their support; and all of its lines.
+
+    What no source supports is not shown as fact; a line that repeats another is shown once.
+    """
+    lines = _lines(draft.generation.text, draft.style)
+    kept = [
+        (line, support)
+        for line in dict.fromkeys(lines)
+        if (support := attribute(line[0], draft.standalone, sentences)).status != "unsupported"
+    ]
+    return kept, lines
 
 
 def _lines(text: str, style: Style) -> list[tuple[str, bool]]:

@@ -18,8 +18,8 @@ from rag.words import content_stems, fold, words
 
 __all__ = ["Support", "attribute", "numbers", "term_weights"]
 
-_MOST_SPANS = 3
-_LEAST_GAIN = 0.12  # a further span must bring at least this share of the sentence's weight
+_MOST_SPANS = 5
+_LEAST_GAIN = 0.1  # a further span must bring at least this share of the sentence's weight
 _SUPPORTED, _PARTIAL = 0.7, 0.4
 _NUMBER_WORDS = dict(
     zip(

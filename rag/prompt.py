@@ -32,10 +32,10 @@ _SYSTEM: dict[Style, str] = {
 }
 _FORM: dict[Style, str] = {
     "short": "",
-    "full": "\nAnswer in one to three complete sentences. Only if the answer has several parts, give a "
-    "list instead: one part per line, each starting with '- '.",
+    "full": "\nAnswer in one or two complete sentences.",
 }
 _LIST_FORM = "\nGive every item that the sources name, one per line, each starting with '- '."
+_ITEM = re.compile(r"(?:[-*•]|\(?\d{1,2}[.)])\s")
 _NO_NOUN = (
     "did|do|does|is|was|are|were|has|have|had|will|would|can|could|should|our|its|his|this|to"
 )
@@ -62,7 +62,7 @@ def answer_messages(question: str, evidence: Sequence[Evidence], style: Style) -
         text = _without_fences(item.text)
         parts.append(f"<source {number}: {name}{date}>\n{text}\n</source>")
     sources = "\n".join(parts)
-    form = _LIST_FORM if style == "full" and asks_for_list(question) else _FORM[style]
+    form = _LIST_FORM if style == "full" and _wants_list(question, evidence) else _FORM[style]
     return [
         {"role": "system", "content": _SYSTEM[style]},
         {"role": "user", "content": f"{sources}\n\nQuestion: {question}{form}"},
@@ -72,6 +72,13 @@ def answer_messages(question: str, evidence: Sequence[Evidence], style: Style) -
 def _without_fences(text: str) -> str:
     """Text that can't end its source early or open another."""
     return re.sub(r"<(?=\s*/?\s*source)", "(", text, flags=re.IGNORECASE)
+
+
+def _wants_list(question: str, evidence: Sequence[Evidence]) -> bool:
+    """The question asks for several things, or what answers it best is a list in its source."""
+    first = evidence[0].sentences if evidence else ()
+    items = sum(bool(_ITEM.match(sentence.text)) for sentence in first)
+    return asks_for_list(question) or (items >= 3 and items * 2 > len(first))
 
 
 def asks_for_list(question: str) -> bool:
