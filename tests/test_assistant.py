@@ -84,9 +84,19 @@ def ask(
     settings: Settings | None = None,
     **named: Any,
 ) -> Answer:
-    return Assistant(library, settings or library.settings, ScriptedGenerator(reply)).ask(
-        question, **named
-    )
+    """Ask a model that says the same when it is asked once more."""
+    generator = ScriptedGenerator(reply, reply)
+    return Assistant(library, settings or library.settings, generator).ask(question, **named)
+
+
+def test_where_no_sentence_holds_the_shortest_answer_is_asked_for(library: Collection) -> None:
+    generator = ScriptedGenerator("It was signed in 2031.", "5 December 1994")
+    answer = Assistant(library, library.settings, generator).ask(WHEN)
+    record = check(answer)
+    assert answer.text == "5 December 1994 [1]"
+    assert "5 December 1994" in record["citations"][0]["quote"]
+    assert generator.messages[0][0] != generator.messages[1][0]
+    assert answer.timings.generated_tokens == 5 + 3
 
 
 def test_an_answer_is_cited_to_the_character(library: Collection) -> None:
@@ -313,9 +323,10 @@ def test_equal_runs_differ_in_nothing_but_timings(bold: Settings) -> None:
 
 def test_given_documents_give_the_same_answer_whatever_came_before(bold: Settings) -> None:
     def once(*before: list[Document]) -> dict[str, Any]:
-        generator = ScriptedGenerator(
-            *(["Bread needs flour."] * len(before)), "It was 5 December 1994."
-        )
+        # Where the documents say nothing of bread, the model is asked twice.
+        asked = sum(1 if BREAD in documents else 2 for documents in before)
+        replies = ["Bread needs flour."] * asked
+        generator = ScriptedGenerator(*replies, "It was 5 December 1994.")
         assistant = Assistant(None, bold, generator)
         assistant._scratch = Collection.temporary([], bold, embedder=HashEmbedder())
         for documents in before:
