@@ -11,8 +11,8 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-
 from fakes import ScriptedGenerator
+
 from rag.assistant import Assistant
 from rag.collection import Collection
 from rag.sentences import sentence_spans
