@@ -18,8 +18,10 @@ from rag.words import content_stems, fold, words
 
 __all__ = ["Support", "attribute", "numbers", "term_weights"]
 
-_MOST_SPANS = 5
-_LEAST_GAIN = 0.1  # a further span must bring at least this share of the sentence's weight
+_MOST_SPANS = 6
+# A further span must bring so much of the sentence's weight: a name, a number or two words, and a
+# share of the whole that is worth a reader's look.
+_LEAST_WEIGHT, _LEAST_SHARE = 2.0, 0.05
 _SUPPORTED, _PARTIAL = 0.7, 0.4
 _NUMBER_WORDS = dict(
     zip(
@@ -84,11 +86,10 @@ def _cover(
     chosen, held = [first], terms & weights.keys()
     while len(chosen) < _MOST_SPANS:
         gains = [
-            (sum(weights[term] for term in (row[1] & weights.keys()) - held) / total, row)
-            for row in scored
+            (sum(weights[term] for term in (row[1] & weights.keys()) - held), row) for row in scored
         ]
         gain, best = max(gains, key=lambda pair: (pair[0], pair[1][0]))
-        if gain < _LEAST_GAIN:
+        if gain < max(_LEAST_WEIGHT, _LEAST_SHARE * total):
             break
         chosen.append(best[2])
         held |= best[1] & weights.keys()
