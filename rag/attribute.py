@@ -83,7 +83,8 @@ def _cover(
     """Greedy set cover (Johnson 1974), led by the best single sentence."""
     scored.sort(key=lambda row: -row[0])
     _, terms, first = scored[0]
-    chosen, held = [first], terms & weights.keys()
+    # A title or heading says what the sentences below it are about: nobody need cite it again.
+    chosen, held = [first], (terms | _terms(first.context)) & weights.keys()
     while len(chosen) < _MOST_SPANS:
         gains = [
             (sum(weights[term] for term in (row[1] & weights.keys()) - held), row) for row in scored
