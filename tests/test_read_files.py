@@ -272,6 +272,13 @@ def test_one_process_reads_many_files(tmp_path: Path) -> None:
     assert len(pids) == 1
 
 
+def test_a_process_started_by_a_large_one_is_kept(tmp_path: Path) -> None:
+    ballast = bytearray(700_000_000)  # over half of what a worker may use
+    ballast[::4096] = b"x" * len(range(0, len(ballast), 4096))
+    test_one_process_reads_many_files(tmp_path)
+    assert len(ballast)
+
+
 def test_a_lost_process_costs_no_file(tmp_path: Path) -> None:
     (first, path), (second, other) = many(tmp_path, 2)
     worker = _Worker(Limits())
