@@ -24,7 +24,7 @@ from rag.settings import Settings
 __all__ = ["Embedder", "Embedding", "TokenEncoder", "Vectors", "load_embedder"]
 
 Vectors = npt.NDArray[np.float32]
-_BATCH_TOKENS = 4096
+_BATCH_TOKENS = 2048
 
 
 @dataclass(frozen=True, slots=True)
