@@ -12,7 +12,7 @@ from rag import decide
 from rag.attribute import Support, attribute
 from rag.collection import Collection, Retrieved
 from rag.errors import InputError
-from rag.evidence import SourceSentence, choose, source_sentences
+from rag.evidence import Evidence, SourceSentence, choose, source_sentences
 from rag.followup import leans_on_history
 from rag.generate import Generation, Generator, Message, generator_name, load_generator
 from rag.prompt import Style, answer_messages, rewrite_messages
@@ -54,6 +54,8 @@ class Finished:
 
 
 Event = Stage | Token | Finished
+Line = tuple[str, bool]
+"""A sentence of the model's, and whether it is a list item."""
 
 
 @dataclass(slots=True)
@@ -151,20 +153,24 @@ class Assistant:
             return
         evidence = choose(sentences, self.settings.evidence_tokens, found.count)
         yield Stage("reading", str(len(found.candidates)))
-        messages = answer_messages(draft.standalone, evidence, draft.style)
-        limit = _SHORT_TOKENS if draft.style == "short" else self.settings.max_new_tokens
         yield Stage("writing")
-        for piece in self.generator.stream(messages, limit, draft.generation):
-            yield Token(piece)
+        yield from self._write(draft, evidence)
         yield Stage("checking")
-        if draft.style == "full" and not _prove(draft, sentences)[0]:
+        kept, lines = _prove(draft, sentences)
+        if draft.style == "full" and not kept:
             # A phrase is what a small model is best at: ask once more, for the shortest answer.
             yield Stage("writing", "again")
             draft.write_again()
-            messages = answer_messages(draft.standalone, evidence, draft.style)
-            for piece in self.generator.stream(messages, _SHORT_TOKENS, draft.generation):
-                yield Token(piece)
-        yield Finished(self._check(draft, found, sentences))
+            yield from self._write(draft, evidence)
+            kept, lines = _prove(draft, sentences)
+        yield Finished(self._check(draft, found, sentences, kept, lines))
+
+    def _write(self, draft: _Draft, evidence: Sequence[Evidence]) -> Iterator[Event]:
+        """Let the model write, in the draft's style."""
+        messages = answer_messages(draft.standalone, evidence, draft.style)
+        limit = _SHORT_TOKENS if draft.style == "short" else self.settings.max_new_tokens
+        for piece in self.generator.stream(messages, limit, draft.generation):
+            yield Token(piece)
 
     def _rewrite(self, question: str, history: Sequence[Message]) -> str:
         record = Generation()
@@ -188,10 +194,14 @@ class Assistant:
         return replace(self._scratch.retrieve(question), collection="", generation=0)
 
     def _check(
-        self, draft: _Draft, found: Retrieved, sentences: Sequence[SourceSentence]
+        self,
+        draft: _Draft,
+        found: Retrieved,
+        sentences: Sequence[SourceSentence],
+        kept: Sequence[tuple[Line, Support]],
+        lines: Sequence[Line],
     ) -> Answer:
-        """Align each sentence with its sources, weigh the whole, and put the answer together."""
-        kept, lines = _prove(draft, sentences)
+        """Weigh the proved lines (`kept`, of `lines`) and put the answer together."""
         values = decide.signals(
             draft.standalone,
             " ".join(text for text, _ in lines),
@@ -259,7 +269,7 @@ class Assistant:
 
 def _prove(
     draft: _Draft, sentences: Sequence[SourceSentence]
-) -> tuple[list[tuple[tuple[str, bool], Support]], list[tuple[str, bool]]]:
+) -> tuple[list[tuple[Line, Support]], list[Line]]:
     """The lines of the draft that a source supports, with their support; and all of its lines.
 
     What no source supports is not shown as fact; a line that repeats another is shown once.
@@ -273,13 +283,13 @@ def _prove(
     return kept, lines
 
 
-def _lines(text: str, style: Style) -> list[tuple[str, bool]]:
-    """The model's text as (sentence, is it a list item), without its own markers."""
+def _lines(text: str, style: Style) -> list[Line]:
+    """The model's text as lines, without its own markers."""
     text = _OWN_MARKERS.sub("", text).strip()
     if style == "short":
         phrase = text.split("\n", 1)[0].strip().strip("\"'“”").removesuffix(".")
         return [(phrase, False)] if phrase else []
-    found: list[tuple[str, bool]] = []
+    found: list[Line] = []
     for start, end in sentence_spans(text):
         sentence = text[start:end]
         opens_line = not text[:start].rpartition("\n")[2].strip()

@@ -19,7 +19,7 @@ from rag.errors import ModelError
 from rag.hardware import Runtime
 from rag.weights import PACKAGED, PackagedWeights, assemble, in_cache, package_files
 
-__all__ = ["causal_lm_folder", "encoder_folder", "offline"]
+__all__ = ["causal_lm_folder", "encoder_folder", "offline", "packaged_encoder"]
 
 LOGITS_KEPT = 16
 """An IR made here computes logits for at most this many last positions: a prompt needs only one."""
