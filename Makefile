@@ -3,7 +3,8 @@
 #   make chat                 index seeds/, open the chat in the browser
 #   make ask Q="…"            answer one question in the terminal
 #   make test                 every test          make test-fast   those that need no model
-#   make lint                 ruff and mypy       make bench       the benchmarks
+#   make lint                 ruff and mypy       make bench       speed on this machine
+#   make results DATA=DIR     every suite -> eval/RESULTS.md (MINUTES=60: at most so long)
 #   make setup                set-up alone        make clean       remove the environment
 
 PYTHON ?= python3
@@ -58,7 +59,7 @@ bench: setup
 	@$(BIN)/python -m eval.bench
 
 results: setup
-	@$(BIN)/footnote eval results
+	@$(BIN)/footnote eval results $(if $(DATA),--data "$(DATA)") $(if $(MINUTES),--minutes $(MINUTES))
 
 clean:
 	rm -rf .venv

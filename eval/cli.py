@@ -71,8 +71,16 @@ def run(
     ] = None,
     setting: Set = None,
     condition: Annotated[
-        str, typer.Option(help="retrieved; given: only the gold documents; closed: none at all.")
+        str,
+        typer.Option(
+            help="retrieved; given: only the gold documents; closed: none at all; removed: the "
+            "nearest without the gold ones; off_topic: the nearest of other titles."
+        ),
     ] = "retrieved",
+    held_out: Annotated[
+        bool,
+        typer.Option("--held-out", help="Only what the reader adapter was not trained on."),
+    ] = False,
     retrieval_only: Annotated[
         bool, typer.Option("--retrieval-only", help="Search and load no generator.")
     ] = False,
@@ -85,7 +93,7 @@ def run(
     from eval.suites import Options
 
     with _one_line():
-        options = Options(data, documents, collection, limit, seed, split)
+        options = Options(data, documents, collection, limit, seed, split, held_out=held_out)
         directory = run_suite(
             suite,
             options,
@@ -176,6 +184,7 @@ def show(
 @app.command()
 def results(
     data: Annotated[Path | None, typer.Option(help="The folder that holds the data sets.")] = None,
+    news: Annotated[Path | None, typer.Option(help="The folder of the news texts.")] = None,
     runs: Annotated[Path, typer.Option(help="Where runs are kept, and reused from.")] = Path(
         "runs"
     ),
@@ -183,7 +192,11 @@ def results(
     summary: Annotated[Path | None, typer.Option(help="The same as JSON.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="These suites. Repeatable.")] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="At most so many questions each.")
+        list[str] | None,
+        typer.Option(help="N: at most so many each; SUITE=N or SUITE-CONDITION=N. Repeatable."),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Ask nothing more after so many; resumes later.")
     ] = None,
     seed: Seed = 0,
     setting: Set = None,
@@ -195,11 +208,13 @@ def results(
     with _one_line():
         page = write_results(
             data=data,
+            news=news,
             runs=runs,
             out=out,
             summary=summary,
             only=only or (),
-            limit=limit,
+            limits=_limits(limit),
+            minutes=minutes,
             seed=seed,
             settings=_overrides(setting),
             use_cache=not no_cache,
@@ -207,6 +222,17 @@ def results(
             indexing=_indexing,
         )
         typer.echo(f"wrote {page}")
+
+
+def _limits(texts: Sequence[str] | None) -> dict[str, int]:
+    """`60` or `squad=60` as a number by suite; "" stands for all of them."""
+    found = {}
+    for text in texts or ():
+        name, _, number = text.rpartition("=")
+        if not number.isdecimal() or int(number) < 1:
+            raise SettingsError(f"--limit {text!r}: write it as N or SUITE=N, N at least 1")
+        found[name.strip()] = int(number)
+    return found
 
 
 def _overrides(pairs: Sequence[str] | None) -> dict[str, Any]:

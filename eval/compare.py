@@ -14,7 +14,7 @@ from typing import Any
 
 from eval import stats
 from eval.metrics import METRICS, POOLED
-from eval.score import Scored, holding, load, pairs, slices
+from eval.score import PAIR, Scored, holding, load, pairs, slices
 from rag.errors import InputError
 
 __all__ = ["Comparison", "Difference", "Gate", "compare", "parse_gate"]
@@ -81,8 +81,8 @@ def compare(first: Path, second: Path) -> Comparison:
         seen: set[tuple[int, ...]] = set()
         for name, positions in cut.items():
             ours = holding(metric, name, a.numbers, [shared[p] for p in positions])
-            key = "right" if metric in POOLED else metric
-            held = tuple(i for i in ours if key in b.numbers[at[a.samples[i].id]])
+            needed = PAIR if metric in POOLED else {metric}
+            held = tuple(i for i in ours if b.numbers[at[a.samples[i].id]].keys() >= needed)
             if not held or held in seen or name.startswith("type: "):
                 continue
             seen.add(held)
@@ -128,8 +128,8 @@ def _pooled(
     held: Sequence[tuple[int, int]],
     clusters: Sequence[str],
 ) -> Difference:
-    before = pairs([a.samples[i] for i, _ in held], [a.numbers[i] for i, _ in held])
-    after = pairs([b.samples[j] for _, j in held], [b.numbers[j] for _, j in held])
+    before = pairs([a.numbers[i] for i, _ in held])
+    after = pairs([b.numbers[j] for _, j in held])
     statistic = POOLED[metric]
 
     def change(items: Sequence[Any]) -> float:

@@ -1,75 +1,158 @@
-"""Fit the coefficients of `rag/confidence.json` on runs that refused nothing.
+"""Fit the coefficients of `rag/confidence.json`: two logistic regressions with an L2 penalty.
+
+    python -m eval.fit search --data DIR
+
+`search` predicts from retrieval alone that a question belongs to the collection; one far below is
+refused before the model writes. Fitted on SQuAD questions over their own articles against CLAPNQ
+questions over the same and over `seeds/`: `DIR` holds `squad2` and `clapnq`.
 
     footnote eval run squad --data DIR --set refuse_below=0 --set search_gate=0 --out runs/fit
-    python -m eval.fit runs/fit [RUN…]
+    python -m eval.fit answer runs/fit [RUN…]
 
-Two logistic regressions with an L2 penalty. `answer` predicts from every signal that an answer is
-right (token F1 of at least .5 with a gold answer; any answer to an unanswerable question is wrong).
-`search` predicts from retrieval alone that a question belongs to the collection; a question far below
-is refused before the model writes.
+`answer` predicts from every signal that an answer is right (token F1 of at least .5 with a gold
+answer; any answer to an unanswerable question is wrong). Fit it on runs that refused nothing.
 """
 
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 
+from eval.footnote import RagEngine
 from eval.metrics import text as scores
 from eval.run import read_samples
+from eval.suites import Options, load, subset
+from rag.collection import Collection
+from rag.decide import search_signals
+from rag.errors import InputError
+from rag.evidence import source_sentences
+from rag.settings import load_settings
 
-__all__ = ["fit", "rows_of"]
+__all__ = ["Labelled", "app", "fit", "labelled", "search_rows"]
 
-_PENALTY = 1.0
+_STRENGTH = {"search": 10.0, "answer": 1.0}  # the inverse of the penalty
+_LONG, _MOST = 15, 0.7
 _TARGET = Path(__file__).resolve().parent.parent / "rag" / "confidence.json"
 
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+Out = Annotated[Path, typer.Option(help="The file to write; what else it holds stays.")]
 
-def rows_of(run: Path) -> tuple[list[dict[str, float]], list[bool]]:
-    """The signals of each sample of a run, and whether its answer was right."""
-    signals: list[dict[str, float]] = []
-    right: list[bool] = []
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One answer's signals by name, whether it was right, and the question's cluster."""
+
+    signals: dict[str, float]
+    right: bool
+    cluster: str
+
+
+def labelled(run: Path) -> list[Labelled]:
+    """The answers of a run that have signals and can be judged by a gold answer or by refusal."""
+    found = []
     for sample in read_samples(run):
-        answer = sample.answer
-        if answer is None or not answer.get("signals"):
+        question, answer = sample.question, sample.answer
+        if answer is None or not answer.get("signals") or question.answerable is None:
             continue
-        golds = sample.question.gold.answers
+        golds = question.gold.answers
+        if question.answerable and not golds:
+            continue
         shown = " ".join(sentence["text"] for sentence in answer["sentences"])
-        signals.append(answer["signals"])
-        right.append(bool(golds) and max(scores.token_f1(shown, gold) for gold in golds) >= 0.5)
-    return signals, right
+        right = any(_is_right(shown, gold) for gold in golds)
+        found.append(Labelled(answer["signals"], right, question.cluster or question.id))
+    if not found:
+        raise InputError(f"{run} holds no answer with signals; run a suite with gold answers")
+    return found
 
 
-def fit(signals: list[dict[str, float]], right: list[bool]) -> dict[str, Any]:
+def _is_right(shown: str, gold: str) -> bool:
+    """F1 of at least .5 or, where the gold answer is a long one, most of the phrase stands in it."""
+    if scores.token_f1(shown, gold) >= 0.5:
+        return True
+    ours, theirs = scores.answer_tokens(shown), scores.answer_tokens(gold)
+    if not ours or len(theirs) < _LONG:
+        return False
+    return sum(word in theirs for word in ours) / len(ours) >= _MOST
+
+
+def search_rows(questions: Iterable[str], collection: Collection) -> list[dict[str, float]]:
+    """The signals of retrieval for each question."""
+    rows = []
+    for question in questions:
+        found = collection.retrieve(question)
+        sentences = source_sentences(found.candidates, question, found.vector)
+        rows.append(search_signals(question, found.candidates, sentences))
+    return rows
+
+
+def fit(
+    signals: Sequence[dict[str, float]], right: Sequence[bool], strength: float = 1.0
+) -> dict[str, Any]:
     """Intercept and weights by name, of a logistic regression over unscaled signals."""
     from sklearn.linear_model import LogisticRegression
 
-    names = sorted(signals[0])
-    matrix = np.array([[row[name] for name in names] for row in signals])
-    model = LogisticRegression(C=1 / _PENALTY, max_iter=1000).fit(matrix, right)
+    if len(set(right)) < 2:
+        raise InputError("every label is the same: nothing can be fitted; take other runs")
+    names = sorted({name for row in signals for name in row})
+    matrix = np.array([[row.get(name, 0.0) for name in names] for row in signals])
+    model = LogisticRegression(C=strength, max_iter=1000).fit(matrix, right)
     weights = dict(zip(names, (round(float(w), 4) for w in model.coef_[0]), strict=True))
     return {"intercept": round(float(model.intercept_[0]), 4), "weights": weights}
 
 
-def main(runs: list[str]) -> None:
-    """Fit `answer` on the runs and write it beside what the file holds already."""
+@app.command()
+def search(
+    data: Annotated[Path, typer.Option(help="The folder with squad2 and clapnq.")],
+    on: Annotated[int, typer.Option(help="Questions over their own articles.")] = 300,
+    off: Annotated[int, typer.Option(help="Questions over articles that are not theirs.")] = 300,
+    off_seeds: Annotated[int, typer.Option(help="How many of those, over seeds/ too.")] = 150,
+    seed: Annotated[int, typer.Option(help="Which questions.")] = 0,
+    out: Out = _TARGET,
+) -> None:
+    """Fit `search` from retrieval alone; loads no generator."""
+    squad = load("squad", Options(data / "squad2"))
+    own = [q.question for q in subset(squad.questions, on, seed)]
+    strangers = load("clapnq", Options(data / "clapnq")).questions
+    other = [q.question for q in subset(strangers, off, seed)]
     signals: list[dict[str, float]] = []
-    right: list[bool] = []
-    for run in runs:
-        more, labels = rows_of(Path(run))
-        signals += more
-        right += labels
-    held = json.loads(_TARGET.read_text("utf-8"))
-    held["answer"] = fit(signals, right) | {
-        "fitted_on": sorted(Path(run).name for run in runs),
-        "n": len(right),
-        "right": sum(right),
-    }
-    _TARGET.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
-    print(f"fitted on {len(right)} answers, {sum(right)} of them right: {_TARGET}")
+    pools = ((squad, own + other), (load("seeds", Options()), other[:off_seeds]))
+    for suite, questions in pools:
+        engine = RagEngine(suite, load_settings())
+        try:
+            signals += search_rows(questions, engine.collection)
+        finally:
+            engine.close()
+    belongs = [True] * len(own) + [False] * (len(signals) - len(own))
+    about = (
+        f"{len(own)} SQuAD2 dev questions over their own articles against {len(other)} CLAPNQ dev "
+        f"questions over the same and {len(other[:off_seeds])} over seeds/"
+    )
+    _write(out, "search", signals, belongs, about)
+
+
+@app.command()
+def answer(runs: Annotated[list[Path], typer.Argument(help="Runs.")], out: Out = _TARGET) -> None:
+    """Fit `answer` on runs that refused nothing."""
+    rows = [row for run in runs for row in labelled(run)]
+    about = ", ".join(sorted(run.name for run in runs))
+    _write(out, "answer", [row.signals for row in rows], [row.right for row in rows], about)
+
+
+def _write(
+    out: Path, name: str, signals: Sequence[dict[str, float]], right: Sequence[bool], about: str
+) -> None:
+    held = json.loads((out if out.exists() else _TARGET).read_text("utf-8"))
+    counts = {"fitted_on": about, "n": len(right), "positive": sum(right)}
+    held[name] = fit(signals, right, _STRENGTH[name]) | counts
+    out.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
+    typer.echo(f"{name}: fitted on {len(right)}, {sum(right)} of them positive: {out}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app()

@@ -20,7 +20,10 @@ Documents = Mapping[str, str]
 def plain_answer(
     sample: Sample, text: str, spans: Sequence[Mapping[str, Any]], documents: Documents
 ) -> dict[str, Any]:
-    """An answer in the form of `Answer.to_dict()` that says `text` and cites whole `spans`."""
+    """An answer in the form of `Answer.to_dict()` that says `text` and cites whole `spans`.
+
+    Its confidence is None: nothing here says how sure it is.
+    """
     question = sample.question.question
     citations = [
         {
@@ -38,8 +41,12 @@ def plain_answer(
     sentences = [
         {"text": text, "status": "supported", "citations": [c["marker"] for c in citations]}
     ]
-    answer = Answer(question, question, text, refused=not text, confidence=0.5).to_dict()
-    return answer | {"sentences": sentences if text else [], "citations": citations}
+    answer = Answer(question, question, text, refused=not text, confidence=0.0).to_dict()
+    return answer | {
+        "confidence": None,
+        "sentences": sentences if text else [],
+        "citations": citations,
+    }
 
 
 def abstain(sample: Sample, documents: Documents) -> Sample | None:

@@ -17,8 +17,9 @@ from eval.others import looks_refused
 from eval.records import Question, Suite, digest, documents_digest
 from rag.assistant import Assistant
 from rag.collection import Collection, Progress
+from rag.embed import Embedder
 from rag.errors import InputError
-from rag.generate import Generation
+from rag.generate import Generation, Generator
 from rag.prompt import Style
 from rag.records import Answer, Document, Hit, Timings
 from rag.settings import Settings
@@ -28,7 +29,7 @@ __all__ = ["RagEngine", "code_version"]
 # What decides neither an answer nor a ranking, or must not be written down.
 _NOT_RECORDED = {"indexes", "cache", "collection", "endpoint_key", "threads"}
 # What a stored collection depends on.
-_OF_THE_INDEX = ("embedder", "chunk_tokens")
+_OF_THE_INDEX = ("embedder", "chunk_tokens", "whole_documents")
 
 _CLOSED_BOOK = {
     "short": "Answer with the shortest exact phrase, or say: I don't know.",
@@ -44,9 +45,16 @@ class RagEngine:
         suite: Suite,
         settings: Settings,
         indexing: Progress = lambda done, of: None,
+        *,
+        embedder: Embedder | None = None,
+        generator: Generator | None = None,
     ) -> None:
-        """Open or build the collection; `indexing` is told of documents done and to do."""
+        """Open or build the collection; `indexing` is told of documents done and to do.
+
+        `embedder` and `generator` take the place of what `settings` name.
+        """
         self.settings = settings
+        self._embedder, self._generator = embedder, generator
         self._content = _content(suite)
         self._code = code_version()  # before indexing, which takes long enough for a change
         self._assistant: Assistant | None = None
@@ -54,10 +62,10 @@ class RagEngine:
 
     def _open(self, suite: Suite, indexing: Progress) -> Collection:
         if suite.collection is not None:
-            return Collection.open(suite.collection, self.settings)
+            return Collection.open(suite.collection, self.settings, embedder=self._embedder)
         depends = [self._content, *(getattr(self.settings, name) for name in _OF_THE_INDEX)]
         name = f"eval-{suite.name}-{digest(depends)[:10]}"
-        collection = Collection.open(name, self.settings, create=True)
+        collection = Collection.open(name, self.settings, create=True, embedder=self._embedder)
         if suite.folder is not None:
             failed = collection.update(Path(suite.folder), indexing).failed
             if failed:
@@ -93,7 +101,7 @@ class RagEngine:
         )
 
     def closed_book(self, question: Question, style: Style) -> Answer:
-        """Ask the model alone, without any document."""
+        """Ask the model alone, without any document. The confidence of such an answer is unknown."""
         generator = self._loaded().generator
         asked = question.question
         messages = [dict(turn) for turn in question.history]
@@ -109,12 +117,12 @@ class RagEngine:
         )
         refused = looks_refused(text)
         return Answer(
-            asked, asked, text or "(nothing)", refused, 0.5, timings=timings, model=generator.name
+            asked, asked, text or "(nothing)", refused, 0.0, timings=timings, model=generator.name
         )
 
     def _loaded(self) -> Assistant:
         if self._assistant is None:
-            self._assistant = Assistant(self.collection, self.settings)
+            self._assistant = Assistant(self.collection, self.settings, self._generator)
         return self._assistant
 
     def document(self, identifier: str) -> Document:

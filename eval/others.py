@@ -97,7 +97,8 @@ def _sample(
     try:
         spans = [_span(c, documents) for c in row.get("citations", ())]
         passages = [_span(p, documents) for p in row.get("passages", ())]
-        confidence = float(row.get("confidence", 0.5))
+        sure = row.get("confidence")
+        confidence = None if sure is None else float(sure)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{where}: {type(error).__name__} {error} in citations or passages"

@@ -121,7 +121,8 @@ def _locate(question: str, evidence: Evidence, document: Callable[[str], Documen
 class Sample:
     """A question, and what a system made of it.
 
-    `answer` is `rag.records.Answer.to_dict()`, or None in a run that only retrieves. `hits` are the
+    `answer` is `rag.records.Answer.to_dict()` (its `confidence` None where the system gave none), or
+    None in a run that only retrieves. `hits` are the
     retrieved passages, best first: `document`, `start`, `end`, `score`. `bm25` are those of the
     keyword floor, by document. Whatever differs between identical runs stands in a `timings`.
     """

@@ -54,7 +54,6 @@ def floor_value(rows: Sequence[Mapping[str, Any]], metric: str, name: str) -> st
 def write_report(out: Path, summary: Mapping[str, Any]) -> Path:
     """Write `report.html` into a scored run; returns its path."""
     scored = load(out)
-    answered = [s for s in scored.samples if s.answer is not None]
     costs = [n["total_s"] for n in scored.numbers if "total_s" in n]
     words = [n["words"] for n in scored.numbers if n.get("words")]
     items = [_item(scored, s, n) for s, n in zip(scored.samples, scored.numbers, strict=True)]
@@ -65,7 +64,7 @@ def write_report(out: Path, summary: Mapping[str, Any]) -> Path:
         about=_about(scored.run, summary["models"]),
         tables=_tables(summary),
         notes=summary["notes"],
-        figures=figures(pairs(answered, scored.numbers) if answered else [], costs, words),
+        figures=figures(pairs(scored.numbers), costs, words),
         kinds=sorted({kind for item in items for kind in item["kinds"]}),
         items=items,
         header=json.dumps(scored.run, indent=1, ensure_ascii=False),

@@ -22,16 +22,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from eval import conditions
 from eval.cache import Cache
 from eval.engine import Engine
 from eval.keywords import Keywords
 from eval.records import Question, Sample, Suite, digest, documents_digest
 from rag.errors import InputError
+from rag.hardware import cpu_features
 from rag.records import Document
 
-__all__ = ["CONDITIONS", "Plan", "read_documents", "read_run", "read_samples", "run"]
+__all__ = ["Plan", "Progress", "read_documents", "read_run", "read_samples", "run"]
 
-CONDITIONS = ("retrieved", "given", "closed")
 _DEPTH = 50  # passages: enough that ten documents are among them
 _FLOOR_DEPTH = 10
 _PACKAGES = ("torch", "transformers", "sentence-transformers", "faiss-cpu", "openvino", "scipy")
@@ -41,14 +42,15 @@ Progress = Callable[[Sequence[Question]], Iterator[Question]]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """How to run a suite.
+    """How to run a suite: where to, and under which of `eval.conditions.CONDITIONS`.
 
-    `given` searches only the gold documents, which shows what reading alone can do, and leaves out
-    questions without any; `closed` shows the model no document at all.
+    With `apart` the directory's name gets the run's fingerprint, so that other settings, code or
+    questions never meet an earlier run in one place.
     """
 
     out: Path
     condition: str = "retrieved"
+    apart: bool = False
     retrieval_only: bool = False
     cache: Path | None = None
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -59,12 +61,21 @@ def run(suite: Suite, engine: Engine, plan: Plan, progress: Progress = iter) -> 
 
     InputError where the directory holds another run, or the suite can't be run in this way.
     """
+    began = time.perf_counter()
     suite = _prepared(suite, engine, plan)
     header = _header(suite, engine, plan)
+    if plan.apart:
+        name = f"{plan.out.name}-{header['fingerprint'][:8]}"
+        plan = dataclasses.replace(plan, out=plan.out.with_name(name))
     done = _resume(plan.out, header, suite.questions)
     left = [question for question in suite.questions if question.id not in done]
+    before = read_run(plan.out)
+    if before["finished"] and not left:
+        kept = {"timings": before["timings"], "finished": True}
+        _write_json(plan.out / "run.json", header | kept)
+        return plan.out
     asker = _Asker(suite, engine, plan, digest(header["engine"]))
-    started, asked, reused = time.perf_counter(), 0.0, 0
+    asked, reused = 0.0, 0
     with (plan.out / "samples.jsonl").open("a", encoding="utf-8", newline="\n") as file:
         for question in progress(left):
             sample = asker.sample(question)
@@ -73,14 +84,15 @@ def run(suite: Suite, engine: Engine, plan: Plan, progress: Progress = iter) -> 
             file.write(sample.to_json() + "\n")
             file.flush()
     asker.close()
-    wall = time.perf_counter() - started
     _write_documents(plan.out, suite, asker.find)
+    wall = time.perf_counter() - began
     measured = bool(left) and not reused
     header["timings"] = header["timings"] | {
         "wall_s": round(wall, 3),
         "asked_s": round(asked, 3),
         "reused": reused + len(done),
         "overhead": round(1 - asked / wall, 4) if measured else None,
+        "overhead_s": round((wall - asked) / len(left), 5) if measured else None,
     }
     _write_json(plan.out / "run.json", header | {"finished": True})
     return plan.out
@@ -88,24 +100,25 @@ def run(suite: Suite, engine: Engine, plan: Plan, progress: Progress = iter) -> 
 
 def _prepared(suite: Suite, engine: Engine, plan: Plan) -> Suite:
     """The suite with quotes located, and documents pinned where the gold ones are given."""
-    if plan.condition not in CONDITIONS:
-        raise InputError(f"no condition {plan.condition!r}; there are: {', '.join(CONDITIONS)}")
+    known = conditions.CONDITIONS
+    if plan.condition not in known:
+        raise InputError(f"no condition {plan.condition!r}; there are: {', '.join(known)}")
     if plan.retrieval_only and plan.condition != "retrieved":
         raise InputError("--retrieval-only goes with no --condition: nothing else is retrieved")
     if plan.retrieval_only and not suite.pooled:
         raise InputError(
             f"suite {suite.name} gives each question its passages: nothing to retrieve"
         )
+    if plan.condition in conditions.UNANSWERABLE and any(
+        question.answerable is not False for question in suite.questions
+    ):
+        raise InputError(f"{plan.condition}: prepare the suite with conditions.unanswerable first")
     find = _finder(suite, engine)
+    if plan.condition == "given":
+        suite = conditions.given(suite)
     questions = [question.located(find) for question in suite.questions]
     if plan.retrieval_only or suite.retrieval:
         questions = [q for q in questions if q.gold.documents or q.gold.evidence]
-    if plan.condition == "given":
-        questions = [
-            dataclasses.replace(q, documents=tuple(q.gold.documents))
-            for q in questions
-            if q.gold.documents
-        ]
     if not questions:
         raise InputError(f"suite {suite.name} has no question with a gold document to run on")
     return dataclasses.replace(
@@ -153,7 +166,8 @@ class _Asker:
     def _inputs(self, question: Question) -> list[Any]:
         given = question.documents
         texts = None if given is None else documents_digest(self.find(name) for name in given)
-        kind = "search" if self.suite.retrieval else f"{self.suite.style} {self.closed}"
+        book = "closed" if self.closed else "open"
+        kind = "search" if self.suite.retrieval else f"{self.suite.style} {book}"
         return [question.question, question.history, texts, kind]
 
     def _ask(self, question: Question) -> dict[str, Any]:
@@ -162,7 +176,8 @@ class _Asker:
             answer, passages = None, self.engine.search(question.question, _DEPTH)
         elif self.closed:
             reply = self.engine.closed_book(question, self.suite.style)
-            answer, passages = reply.to_dict(), ()
+            # The model alone says nothing of how sure it is: no confidence, rather than a made-up one.
+            answer, passages = reply.to_dict() | {"confidence": None}, ()
         else:
             given = question.documents
             documents = None if given is None else [self.find(name) for name in given]
@@ -214,6 +229,7 @@ def _hardware() -> dict[str, Any]:
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "machine": platform.machine(),
+        "features": sorted(cpu_features()),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "cores": os.cpu_count(),

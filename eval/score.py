@@ -17,9 +17,10 @@ from eval.records import Sample
 from eval.run import read_documents, read_run, read_samples
 from rag.errors import InputError
 
-__all__ = ["Scored", "holding", "load", "pairs", "score", "slices", "summarise"]
+__all__ = ["PAIR", "Scored", "holding", "load", "pairs", "score", "slices", "summarise"]
 
 Numbers = dict[str, float]
+PAIR = frozenset({"confidence", "right"})  # what a sample must have to count in a pooled metric
 
 
 class Scored:
@@ -87,8 +88,11 @@ def summarise(
     wanted = [m for m in METRICS.values() if groups is None or m.group in set(groups)]
     split = {*by_type, "refused"}
     cut = slices(samples)
+    both = {"answerable", "unanswerable"} <= cut.keys()
     rows = []
     for metric in wanted:
+        if metric.name == "refusal_precision" and not both:
+            continue  # 0 or 1 whatever the system does
         seen: set[tuple[int, ...]] = set()
         for name, positions in cut.items():
             if name.startswith("type: ") and metric.name not in split:
@@ -111,7 +115,7 @@ def holding(
     if (name == "all" and metric == "refused") or (name != "all" and metric == "refusal_precision"):
         return ()
     if metric in POOLED:
-        held = tuple(i for i in positions if "right" in numbers[i])
+        held = tuple(i for i in positions if numbers[i].keys() >= PAIR)
         return held if name == "all" and len(held) > 1 else ()
     return tuple(i for i in positions if metric in numbers[i])
 
@@ -125,7 +129,7 @@ def _row(
 ) -> dict[str, Any]:
     clusters = [samples[i].question.cluster or samples[i].id for i in held]
     if metric in POOLED:
-        both = pairs([samples[i] for i in held], [numbers[i] for i in held])
+        both = pairs([numbers[i] for i in held])
         estimate = stats.pooled_of_clusters(both, clusters, POOLED[metric])
     else:
         values = [numbers[i][metric] for i in held]
@@ -143,13 +147,9 @@ def _row(
     }
 
 
-def pairs(samples: Sequence[Sample], numbers: Sequence[Numbers]) -> list[tuple[float, float]]:
+def pairs(numbers: Sequence[Numbers]) -> list[tuple[float, float]]:
     """(confidence, right) of the samples that have both."""
-    return [
-        (float(sample.answer["confidence"]), n["right"])
-        for sample, n in zip(samples, numbers, strict=True)
-        if sample.answer is not None and "right" in n
-    ]
+    return [(n["confidence"], n["right"]) for n in numbers if n.keys() >= PAIR]
 
 
 def _floors(scored: Scored) -> dict[str, list[dict[str, Any]]]:
@@ -182,6 +182,8 @@ def _notes(scored: Scored) -> list[str]:
     if scored.run["options"].get("limit"):
         limit, seed = scored.run["options"]["limit"], scored.run["options"].get("seed", 0)
         notes.append(f"A sample of the suite: --limit {limit}, --seed {seed}.")
+    if any(s.answer is not None and s.answer["confidence"] is None for s in scored.samples):
+        notes.append("Answers without a confidence are left out of ece and aurc.")
     if scored.run["timings"].get("reused"):
         notes.append("Some answers come from an earlier run; their seconds are of that run.")
     return notes

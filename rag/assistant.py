@@ -1,82 +1,41 @@
-"""The only wiring: a question becomes an `Answer`. Reads like the list of stages."""
+"""The only wiring: a question becomes an `Answer`. Reads like the list of stages.
+
+The model is asked for the shortest phrase first, which is what a small one is best at; whether to
+answer at all is decided on that. Only then does it write sentences, each of which is checked.
+"""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
-from rag import decide
-from rag.attribute import Support, attribute
+from rag import claims, decide, shape
+from rag.claims import Group
 from rag.collection import Collection, Retrieved
+from rag.compose import Line, Proved, Sheet, lines_of, prove
+from rag.draft import Draft, Event, Finished, Found, Reading, Stage, Token
 from rag.errors import InputError
-from rag.evidence import Evidence, SourceSentence, choose, source_sentences
-from rag.followup import leans_on_history
+from rag.evidence import SourceSentence, choose, source_sentences
+from rag.followup import leans_on_history, standalone
 from rag.generate import Generation, Generator, Message, generator_name, load_generator
-from rag.prompt import Style, answer_messages, rewrite_messages
-from rag.records import Answer, AnswerSentence, Citation, Document, Timings
-from rag.sentences import sentence_spans
+from rag.language import language
+from rag.language import name as language_name
+from rag.prompt import Style, rewrite_messages
+from rag.reader import Reader
+from rag.records import Answer, Conflict, Document, Timings
 from rag.settings import Settings
+from rag.smalltalk import reply, smalltalk
+from rag.suspect import are_instructions, clean, heading, is_instruction
+from rag.words import content_stems
 
 __all__ = ["Assistant", "Finished", "Stage", "Token"]
 
 _LONGEST_QUESTION = 4000
-_SHORT_TOKENS = 40
 _REWRITE_TOKENS = 80
-_OWN_MARKERS = re.compile(
-    r"\s*(\[\d+(?:\s*,\s*\d+)*\]|[(<]sources?\s*\d+[^)>]*[)>]|</?source[^>]*>)", re.IGNORECASE
-)
-_BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What is being done now: "searching", "reading", "writing" or "checking"."""
-
-    name: str
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A piece of the answer as the model writes it, unchecked."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The checked answer: the last event of a stream."""
-
-    answer: Answer
-
-
-Event = Stage | Token | Finished
-Line = tuple[str, bool]
-"""A sentence of the model's, and whether it is a list item."""
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A question on its way to an answer."""
-
-    question: str
-    standalone: str
-    style: Style
-    started: float
-    retrieve_s: float = 0.0
-    generation: Generation = field(default_factory=Generation)
-    first_token_s: float | None = None
-    earlier_tokens: int = 0
-
-    def write_again(self) -> None:
-        """Drop what was written and go on in short style."""
-        self.first_token_s = self.generation.first_token_s
-        self.earlier_tokens = self.generation.generated_tokens
-        self.generation = Generation()
-        self.style = "short"
+_TITLES = 3
 
 
 class Assistant:
@@ -138,39 +97,94 @@ class Assistant:
             raise InputError(f"the question has over {_LONGEST_QUESTION} characters: shorten it")
         # A lone surrogate, as a terminal may pass on, fits neither a model nor JSON.
         question = question.strip().encode("utf-8", "replace").decode()
-        draft = _Draft(question, question, style or self.settings.style, time.perf_counter())
+        draft = Draft(question, question, style or self.settings.style)
+        talk = smalltalk(question)
+        if talk:
+            yield Finished(self._talk(draft, reply(talk, *self._about(documents))))
+            return
         if history and leans_on_history(question):
             yield Stage("understanding")
-            draft.standalone = self._rewrite(question, history)
+            by_rule = standalone(question, history)
+            draft.standalone = by_rule or self._rewrite(question, history)
         yield Stage("searching")
-        found = self._retrieve(draft.standalone, documents)
-        draft.retrieve_s = time.perf_counter() - draft.started
-        sentences = source_sentences(found.candidates, draft.standalone, found.vector)
-        values = decide.search_signals(draft.standalone, found.candidates, sentences)
-        belongs = decide.confidence(values, "search")
-        if not sentences or belongs < self.settings.search_gate:
-            yield Finished(self._refusal(draft, found, 1 - belongs, values))
+        found = self._search(draft, documents)
+        refusal = self._out_of_reach(draft, found, documents)
+        if refusal:
+            yield Finished(refusal)
             return
-        evidence = choose(sentences, self.settings.evidence_tokens, found.count)
-        yield Stage("reading", str(len(found.candidates)))
-        yield Stage("writing")
-        yield from self._write(draft, evidence)
-        yield Stage("checking")
-        kept, lines = _prove(draft, sentences)
-        if draft.style == "full" and not kept:
-            # A phrase is what a small model is best at: ask once more, for the shortest answer.
-            yield Stage("writing", "again")
-            draft.write_again()
-            yield from self._write(draft, evidence)
-            kept, lines = _prove(draft, sentences)
-        yield Finished(self._check(draft, found, sentences, kept, lines))
+        yield Stage("reading", str(len(found.retrieved.candidates)))
+        yield from self._read_and_write(draft, found)
 
-    def _write(self, draft: _Draft, evidence: Sequence[Evidence]) -> Iterator[Event]:
-        """Let the model write, in the draft's style."""
-        messages = answer_messages(draft.standalone, evidence, draft.style)
-        limit = _SHORT_TOKENS if draft.style == "short" else self.settings.max_new_tokens
-        for piece in self.generator.stream(messages, limit, draft.generation):
-            yield Token(piece)
+    def _read_and_write(self, draft: Draft, found: Found) -> Iterator[Event]:
+        """A phrase for each part of the question; then sentences; then what other sources say."""
+        reader = Reader(self.generator, self.settings)
+        readings: list[Reading] = []
+        for part in shape.parts(draft.standalone):
+            readings.append((yield from reader.phrase(draft, found, part, again=bool(readings))))
+        answered = [one for one in readings if self._stands(one)]
+        if draft.style == "full" and len(readings) == 1 and _may_hold(readings[0]):
+            answered = readings
+        kept = [proved for one in answered for proved in one.kept]
+        dropped: list[Line] = []
+        if draft.style == "full" and answered:
+            yield Stage("writing")
+            question = " ".join(one.question for one in answered)
+            whole = len(answered) == len(readings)
+            text = yield from reader.sentences(
+                draft, found, draft.standalone if whole else question
+            )
+            written, dropped = prove(lines_of(text, found.text), question, found.sentences)
+            kept = written or kept
+            answered = [one if one.kept else _by(one, reader, found, written) for one in answered]
+            answered = [one for one in answered if self._stands(one)]
+        if not answered or not kept:
+            best = max(readings, key=lambda one: one.sure)
+            yield Finished(self._refusal(draft, found, 1 - best.sure, best.signals))
+            return
+        said = {one.question for one in answered}
+        missing = [one.question for one in readings if one.question not in said]
+        sides: tuple[list[Group], list[Group]] = ([], [])
+        if len(readings) == 1 and readings[0].kept:
+            sides = yield from reader.compare(draft, found, readings[0])
+        yield Stage("checking")
+        yield Finished(self._compose(draft, found, answered, kept, dropped, missing, *sides))
+
+    def _stands(self, reading: Reading) -> bool:
+        return bool(reading.kept) and reading.sure >= self.settings.refuse_below
+
+    def _search(self, draft: Draft, documents: Sequence[Document] | None) -> Found:
+        retrieved = self._retrieve(draft.standalone, documents)
+        draft.retrieve_s = time.perf_counter() - draft.started
+        sentences = _without_orders(
+            source_sentences(retrieved.candidates, draft.standalone, retrieved.vector)
+        )
+        evidence = choose(sentences, self.settings.evidence_tokens, retrieved.count)
+        return Found(retrieved, sentences, evidence, documents is not None)
+
+    def _out_of_reach(
+        self, draft: Draft, found: Found, documents: Sequence[Document] | None
+    ) -> Answer | None:
+        """A refusal before the model reads anything: another language, or another subject."""
+        values = decide.search_signals(
+            draft.standalone, found.retrieved.candidates, found.sentences
+        )
+        spoken = language(draft.question)
+        if spoken and spoken != "en" and self.settings.embedder == "minilm":
+            texts = [one.stored.chunk.text for one in found.retrieved.candidates]
+            if texts and spoken not in {language(text) for text in texts}:
+                text = (
+                    f"The question seems to be in {language_name(spoken)}, and none of the documents "
+                    "that were found is: please ask in the language of the documents."
+                )
+                return self._refusal(draft, found, 0.9, values, text)
+        belongs = decide.confidence(values, "search")
+        if found.sentences and belongs >= self.settings.search_gate:
+            return None
+        _, _, titles = self._about(documents)
+        text = f"The documents do not say: I found nothing about “{draft.standalone}”."
+        if titles:
+            text += f" They cover, for example, {_quoted(titles)}."
+        return self._refusal(draft, found, 1 - belongs, values, text)
 
     def _rewrite(self, question: str, history: Sequence[Message]) -> str:
         record = Generation()
@@ -178,8 +192,12 @@ class Assistant:
             rewrite_messages(question, history), _REWRITE_TOKENS, record
         ):
             pass
-        rewritten = " ".join(record.text.split()).strip('"')
-        return rewritten if 3 <= len(rewritten) <= _LONGEST_QUESTION else question
+        rewritten = clean(" ".join(record.text.split())).strip('"')
+        known = set(content_stems(" ".join([question, *(turn["content"] for turn in history)])))
+        new = set(content_stems(rewritten)) - known
+        # A rewrite fills in what was said before; one that brings words of its own went wrong.
+        fits = 3 <= len(rewritten) <= _LONGEST_QUESTION and len(new) <= 2
+        return rewritten if fits and not is_instruction(rewritten) else question
 
     def _retrieve(self, question: str, documents: Sequence[Document] | None) -> Retrieved:
         if documents is None:
@@ -193,143 +211,129 @@ class Assistant:
         # How often the scratch collection has been filled is no property of the answer.
         return replace(self._scratch.retrieve(question), collection="", generation=0)
 
-    def _check(
+    def _compose(
         self,
-        draft: _Draft,
-        found: Retrieved,
-        sentences: Sequence[SourceSentence],
-        kept: Sequence[tuple[Line, Support]],
-        lines: Sequence[Line],
+        draft: Draft,
+        found: Found,
+        answered: Sequence[Reading],
+        kept: Sequence[Proved],
+        dropped: Sequence[Line],
+        missing: list[str],
+        stands: Sequence[Group],
+        outweighed: Sequence[Group],
     ) -> Answer:
-        """Weigh the proved lines (`kept`, of `lines`) and put the answer together."""
-        values = decide.signals(
-            draft.standalone,
-            " ".join(text for text, _ in lines),
-            found.candidates,
-            sentences,
-            [support for _, support in kept],
-            draft.generation.logprobs,
-        )
+        """Put the answer together from what was proved and what the sources were found to say."""
+        least = min(answered, key=lambda one: one.sure)
+        values = least.signals | {"agrees": decide.agreement(least.phrase, kept)}
         sure = decide.confidence(values)
-        if not kept or sure < self.settings.refuse_below:
-            return self._refusal(draft, found, 1 - sure, values)
-        citations: list[Citation] = []
-        checked: list[AnswerSentence] = []
-        shown: list[str] = []
-        for (text, bullet), support in kept:
-            markers = _cite(support, citations)
-            checked.append(AnswerSentence(text, support.status, markers))
-            shown.append(("\n- " if bullet else " ") + _with_markers(text, markers))
+        sheet = Sheet()
+        conflicts: tuple[Conflict, ...] = ()
+        differ = len(stands) + len(outweighed) > 1
+        if differ:
+            kept = claims.settled(kept, stands, outweighed, draft.style)
+        for at, proved in enumerate(kept):
+            sheet.add(proved, "; " if at and draft.style == "short" else " ")
+        if differ:
+            sides = tuple(sheet.claim(claims.side(one)) for one in (*stands, *outweighed))
+            conflicts = (Conflict(draft.standalone, sides),)
+        grain = shape.missing_grain(draft.standalone, sheet.text)
+        if grain:
+            missing.append(grain)
+        notes = [note] if (note := claims.newest([*stands, *outweighed])) else []
+        if dropped:
+            left_out = "One sentence was" if len(dropped) == 1 else f"{len(dropped)} sentences were"
+            notes.append(f"{left_out} left out, because no source supports what was written.")
         return self._answer(
             draft,
             found,
-            text="".join(shown).strip(),
+            text=sheet.text,
             confidence=sure,
-            sentences=tuple(checked),
-            citations=tuple(citations),
+            sentences=tuple(sheet.sentences),
+            citations=tuple(sheet.citations),
+            missing=tuple(missing),
+            conflicts=conflicts,
+            notes=tuple(notes),
             signals=values,
         )
 
     def _refusal(
-        self, draft: _Draft, found: Retrieved, sure: float, values: dict[str, float]
+        self,
+        draft: Draft,
+        found: Found,
+        sure: float,
+        values: dict[str, float],
+        text: str = "",
     ) -> Answer:
-        text = f"The documents do not say: I found no answer to “{draft.standalone}”."
-        titles = list(dict.fromkeys(hit.title or hit.document for hit in found.hits))[:3]
+        text = text or f"The documents do not say: I found no answer to “{draft.standalone}”."
+        hits = found.retrieved.hits
+        titles = list(dict.fromkeys(heading(hit.title, hit.document) for hit in hits))[:_TITLES]
         if titles:
-            text += (
-                " The closest passages are in " + ", ".join(f"“{title}”" for title in titles) + "."
-            )
+            text += f" The closest passages are in {_quoted(titles)}."
         return self._answer(draft, found, text=text, refused=True, confidence=sure, signals=values)
 
-    def _answer(self, draft: _Draft, found: Retrieved, **fields: Any) -> Answer:
-        record = draft.generation
-        shift = draft.retrieve_s
-        first = draft.first_token_s or record.first_token_s
+    def _about(self, documents: Sequence[Document] | None) -> tuple[str, int, list[str]]:
+        """What can be asked about: the collection's name, how many documents, a few titles."""
+        if documents is not None:
+            held = [(one.title, one.id) for one in documents]
+        elif self._collection is not None:
+            held = [(one.title, one.id) for one in self._collection.documents()]
+        else:
+            held = []
+        name = self._collection.name if self._collection and documents is None else ""
+        return name, len(held), [heading(*one) for one in held[:_TITLES]]
+
+    def _talk(self, draft: Draft, text: str) -> Answer:
+        """A friendly line: nothing was looked up, so there is nothing to cite."""
+        return self._answer(draft, None, text=text, confidence=1.0)
+
+    def _answer(self, draft: Draft, found: Found | None, **fields: Any) -> Answer:
+        first = draft.first_token_s
         timings = Timings(
             retrieve_s=round(draft.retrieve_s, 4),
-            first_token_s=None if first is None else round(first + shift, 4),
+            first_token_s=None if first is None else round(first, 4),
             total_s=round(time.perf_counter() - draft.started, 4),
-            prompt_tokens=record.prompt_tokens,
-            generated_tokens=draft.earlier_tokens + record.generated_tokens,
+            prompt_tokens=draft.prompt_tokens,
+            generated_tokens=draft.generated_tokens,
         )
         fields["confidence"] = round(fields["confidence"], 4)
         fields.setdefault("refused", False)
+        if found is None:
+            fields["embedder"] = self.settings.embedder
+        else:
+            retrieved = found.retrieved
+            fields["passages"] = retrieved.hits
+            fields["embedder"] = retrieved.embedder
+            fields["collection"] = retrieved.collection
+            fields["generation"] = retrieved.generation
         return Answer(
             question=draft.question,
             standalone_question=draft.standalone,
-            passages=found.hits,
             timings=timings,
             model=self._generator.name if self._generator else generator_name(self.settings),
-            embedder=found.embedder,
-            collection=found.collection,
-            generation=found.generation,
             **fields,
         )
 
 
-def _prove(
-    draft: _Draft, sentences: Sequence[SourceSentence]
-) -> tuple[list[tuple[Line, Support]], list[Line]]:
-    """The lines of the draft that a source supports, with their support; and all of its lines.
-
-    What no source supports is not shown as fact; a line that repeats another is shown once.
-    """
-    lines = _lines(draft.generation.text, draft.style)
-    kept = [
-        (line, support)
-        for line in dict.fromkeys(lines)
-        if (support := attribute(line[0], draft.standalone, sentences)).status != "unsupported"
-    ]
-    return kept, lines
+def _may_hold(reading: Reading) -> bool:
+    """A why or a how may have no phrase that a source supports, and sentences that one does."""
+    return not reading.kept and reading.signals["answerable"] >= 0.5
 
 
-def _lines(text: str, style: Style) -> list[Line]:
-    """The model's text as lines, without its own markers."""
-    text = _OWN_MARKERS.sub("", text).strip()
-    if style == "short":
-        phrase = text.split("\n", 1)[0].strip().strip("\"'“”").removesuffix(".")
-        return [(phrase, False)] if phrase else []
-    found: list[Line] = []
-    for start, end in sentence_spans(text):
-        sentence = text[start:end]
-        opens_line = not text[:start].rpartition("\n")[2].strip()
-        bullet = bool(_BULLET.match(sentence)) and opens_line
-        sentence = (
-            " ".join(_BULLET.sub("", sentence).split()) if bullet else " ".join(sentence.split())
-        )
-        if re.search(r"\w", sentence):
-            found.append((sentence, bullet))
-    if len(found) == 1:
-        return [(found[0][0], False)]
-    return found
+def _by(reading: Reading, reader: Reader, found: Found, written: Sequence[Proved]) -> Reading:
+    """A reading whose phrase no source supports, judged by the sentences that were written."""
+    text = " ".join(line.text for line, _ in written)
+    return reader.weighed(found, reading.question, text, written, reading.record)
 
 
-def _cite(support: Support, citations: list[Citation]) -> tuple[int, ...]:
-    """Markers for a sentence's sources; a span that is cited already keeps its marker."""
-    markers: list[int] = []
-    for source in support.sources:
-        span = (source.document, source.start, source.end)
-        known = next((c.marker for c in citations if (c.document, c.start, c.end) == span), None)
-        if known is None:
-            known = len(citations) + 1
-            citations.append(
-                Citation(
-                    known,
-                    source.document,
-                    source.title,
-                    source.date,
-                    source.page,
-                    *span[1:],
-                    source.text,
-                )
-            )
-        markers.append(known)
-    return tuple(sorted(markers))
+def _without_orders(sentences: Sequence[SourceSentence]) -> list[SourceSentence]:
+    """The sentences that tell something: orders to a model are neither read nor cited."""
+    kept: list[SourceSentence] = []
+    for _, passage in groupby(sentences, key=lambda one: one.rank):
+        rows = list(passage)
+        orders = are_instructions([one.text for one in rows])
+        kept += [one for one, order in zip(rows, orders, strict=True) if not order]
+    return kept
 
 
-def _with_markers(text: str, markers: Sequence[int]) -> str:
-    shown = "".join(f"[{marker}]" for marker in markers)
-    if not shown:
-        return text
-    body = text.rstrip(".!?")
-    return f"{body} {shown}{text[len(body) :]}"
+def _quoted(titles: Sequence[str]) -> str:
+    return ", ".join(f"“{title}”" for title in titles)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -383,6 +384,8 @@ class Collection:
 
     def _stage(self, batch: list[_Job]) -> list[str]:
         limit = min(self.settings.chunk_tokens, self.embedder.max_tokens - 2)
+        if self.settings.whole_documents:
+            limit = sys.maxsize
         by_document = [chunk_document(job.document, self.embedder.count, limit) for job in batch]
         chunks = [chunk for one in by_document for chunk in one]
         spans = [sentence_spans(chunk.text) for chunk in chunks]

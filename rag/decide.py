@@ -17,10 +17,12 @@ from typing import Any
 
 from rag.attribute import Support, numbers
 from rag.evidence import SourceSentence
+from rag.generate import Generation
 from rag.retrieve import Candidate
+from rag.shape import fits
 from rag.words import content_stems, fold
 
-__all__ = ["confidence", "search_signals", "signals"]
+__all__ = ["agreement", "confidence", "search_signals", "signals"]
 
 
 def signals(
@@ -29,21 +31,40 @@ def signals(
     candidates: Sequence[Candidate],
     sentences: Sequence[SourceSentence],
     supports: Sequence[Support],
-    logprobs: Sequence[float],
+    record: Generation,
 ) -> dict[str, float]:
-    """The numbers that the decision rests on: each about 0..1, higher where it speaks for the answer."""
+    """The numbers that the decision rests on: each about 0..1, higher where it speaks for the answer.
+
+    `record` is the model's reading of the question's short form, `answer` the phrase it gave.
+    """
     asked = set(content_stems(question))
     cited = [source for support in supports for source in support.sources]
     cited_terms = set().union(*(content_stems(f"{s.context} {s.text}") for s in cited))
-    probabilities = [math.exp(value) for value in logprobs]
+    probabilities = [math.exp(value) for value in record.logprobs]
     return search_signals(question, candidates, sentences) | {
         "asked_in_cited": len(asked & cited_terms) / max(1, len(asked)),
         "names_in_cited": _share_of_names(question, cited),
         "mean_probability": sum(probabilities) / max(1, len(probabilities)),
         "least_probability": min(probabilities, default=0.0),
         "coverage": min((support.coverage for support in supports), default=0.0),
-        "type_fits": float(_type_fits(question, answer)),
+        "support": min((support.score for support in supports), default=0.0),
+        "type_fits": float(fits(question, answer)),
+        "answerable": _scaled_logit(1 - record.withheld) if record.withheld is not None else 0.5,
+        "agrees": 1.0,
     }
+
+
+def agreement(phrase: str, lines: Sequence[tuple[Any, Support]]) -> float:
+    """The share of the phrase's content words that the written answer holds too."""
+    wanted = set(content_stems(phrase))
+    held = set(content_stems(" ".join(line.text for line, _ in lines)))
+    return len(wanted & held) / len(wanted) if wanted else 1.0
+
+
+def _scaled_logit(probability: float) -> float:
+    """A probability's logit, from -8..8 to 0..1."""
+    odds = math.log(max(probability, 1e-9)) - math.log(max(1 - probability, 1e-9))
+    return (max(-8.0, min(8.0, odds)) + 8) / 16
 
 
 def search_signals(
@@ -83,18 +104,3 @@ def _share_of_names(question: str, cited: Sequence[SourceSentence]) -> float:
         return 1.0
     found = fold(" ".join(f"{one.context} {one.text} {one.date or ''}" for one in cited))
     return sum(name in found for name in wanted) / len(wanted)
-
-
-def _type_fits(question: str, answer: str) -> bool:
-    """A "when" wants a number, a "how many" a count, a "who" a name."""
-    asked = fold(question)
-    if re.search(
-        r"\b(when|what year|which year|what date|which day|how many|how much|how long|how old)\b",
-        asked,
-    ):
-        return bool(numbers(answer)) or bool(
-            re.search(r"\b(none|never|several|monday|tuesday)\b", fold(answer))
-        )
-    if re.match(r"\s*(who|whom|whose)\b", asked):
-        return bool(re.search(r"[A-Z]\w+", answer))
-    return True

@@ -32,7 +32,14 @@ class EndpointGenerator:
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def stream(
-        self, messages: Sequence[Message], max_tokens: int, into: Generation
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        into: Generation,
+        *,
+        adapted: bool = False,
+        again: bool = False,
+        withhold: str = "",
     ) -> Iterator[str]:
         """See `Generator`. Raises ModelError for every way in which a server can fail."""
         import httpx

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rag import convert
+from rag import adapter, convert
 from rag.errors import ModelError
 from rag.hardware import has_native_bf16, pick_runtime
 from rag.settings import Settings
@@ -44,7 +44,8 @@ class Generation:
     """What a generator did, filled in while it streams.
 
     `logprobs` holds the natural logarithm of each generated token's probability (end token included);
-    empty where the generator can't tell.
+    empty where the generator can't tell. `withheld` is the probability that the reply would have
+    been the one that was to be withheld; None where the generator can't tell.
     """
 
     text: str = ""
@@ -52,6 +53,7 @@ class Generation:
     generated_tokens: int = 0
     first_token_s: float | None = None
     logprobs: list[float] = field(default_factory=list)
+    withheld: float | None = None
 
 
 class Generator(Protocol):
@@ -60,11 +62,21 @@ class Generator(Protocol):
     name: str
 
     def stream(
-        self, messages: Sequence[Message], max_tokens: int, into: Generation
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        into: Generation,
+        *,
+        adapted: bool = False,
+        again: bool = False,
+        withhold: str = "",
     ) -> Iterator[str]:
         """Yield the reply piece by piece, and keep the record `into`.
 
-        Closing the iterator stops the model.
+        Closing the iterator stops the model. `adapted`: with the adapter, where there is one.
+        `again`: these messages begin like the last ones, and what both share need not be read
+        again. `withhold`: a reply not to be given; how probable it was goes into the record, and
+        the best other reply is given instead. A generator may ignore all three.
 
         Raises:
             ModelError: the model can't be reached or opened.
@@ -77,6 +89,8 @@ class CausalLM(Protocol):
 
     name: str
     length: int
+    adapted: bool
+    """Whether the adapter is on for what is read next; without one, of no effect."""
 
     def forward(self, ids: Sequence[int]) -> Logits:
         """Read `ids`; logits after each of at least the last min(len(ids), 16), shape (n, vocab)."""
@@ -112,6 +126,10 @@ class ChatTokenizer:
         ends = {"<|im_end|>", "<|endoftext|>", "<|eot_id|>", "</s>", self._names.get("eos_token")}
         found = (self._tokenizer.token_to_id(end) for end in ends if end)
         self.end_ids = frozenset(one for one in found if one is not None)
+        turn_ends = (
+            self._tokenizer.token_to_id(end) for end in ("<|im_end|>", "<|eot_id|>", "</s>")
+        )
+        self.end_of_turn = next(one for one in turn_ends if one is not None)
         self._control = [
             token.content for token in self._tokenizer.get_added_tokens_decoder().values()
         ]
@@ -131,9 +149,9 @@ class ChatTokenizer:
         )
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def count(self, text: str) -> int:
-        """How many tokens a text takes."""
-        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+    def encode(self, text: str) -> list[int]:
+        """Token ids of plain text."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids, control tokens left out."""
@@ -161,14 +179,27 @@ class LocalGenerator:
         self._model = model
         self._lookup_tokens = min(lookup_tokens, convert.LOGITS_KEPT - 1)
         self._prefix: list[int] = []
+        self._prompt: list[int] = []
 
     def stream(
-        self, messages: Sequence[Message], max_tokens: int, into: Generation
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        into: Generation,
+        *,
+        adapted: bool = False,
+        again: bool = False,
+        withhold: str = "",
     ) -> Iterator[str]:
         started = time.perf_counter()
         ids = self.tokenizer.prompt_ids(messages)
         into.prompt_tokens = len(ids)
-        logits = self._read_prompt(ids, messages)[-1:]
+        if adapted != self._model.adapted:
+            self._forget()
+            self._model.adapted = adapted
+        logits = self._read_prompt(ids, messages, again)[-1:]
+        if withhold:
+            logits = self._withhold(logits, withhold, into)
         pending = ""
         written: list[int] = []
         for token, logprob in self._decode(ids, logits, max_tokens):
@@ -186,24 +217,38 @@ class LocalGenerator:
             if pending:
                 yield pending
 
-    def _read_prompt(self, ids: list[int], messages: Sequence[Message]) -> Logits:
-        """Logits of the whole prompt, its constant part (the system message) taken from the cache.
+    def _withhold(self, logits: Logits, reply: str, into: Generation) -> Logits:
+        """Note how probable the reply's first token is, and make it impossible."""
+        first = self.tokenizer.encode(reply)[0]
+        into.withheld = float(np.exp(_log_softmax(logits[-1], first)))
+        logits = logits.copy()
+        logits[-1, first] = -np.inf
+        return logits
 
-        The prompt is always read in the same two pieces, cached or not, so that the same question
-        gives the same bits.
+    def _forget(self) -> None:
+        self._model.truncate(0)
+        self._prefix, self._prompt = [], []
+
+    def _read_prompt(self, ids: list[int], messages: Sequence[Message], again: bool) -> Logits:
+        """Logits of the whole prompt, without reading once more what is known of it.
+
+        That is the constant part (the system message) or, with `again`, all that the last prompt
+        has in common with this one. A prompt that is asked for in the same way is always read in
+        the same pieces, cached or not, so that the same question gives the same bits.
         """
-        constant = self.tokenizer.prompt_ids([*messages[:1], {"role": "user", "content": ""}])
-        size = 0
-        while size < min(len(constant), len(ids) - 1) and constant[size] == ids[size]:
-            size += 1
-        prefix = ids[:size]
-        if self._prefix != prefix or self._model.length < size:
-            self._model.truncate(0)
-            self._prefix = []
-            if prefix:
-                self._model.forward(prefix)
-            self._prefix = prefix
+        if again and self._prompt and self._model.length >= len(self._prompt):
+            size = _common(self._prompt, ids)
+        else:
+            constant = self.tokenizer.prompt_ids([*messages[:1], {"role": "user", "content": ""}])
+            size = _common(constant, ids)
+            prefix = ids[:size]
+            if self._prefix != prefix or self._model.length < size:
+                self._forget()
+                if prefix:
+                    self._model.forward(prefix)
+                self._prefix = prefix
         self._model.truncate(size)
+        self._prompt = ids
         return self._model.forward(ids[size:])
 
     def _decode(
@@ -234,6 +279,14 @@ class LocalGenerator:
             logits = rows[agreed : agreed + 1]
 
 
+def _common(known: Sequence[int], ids: Sequence[int]) -> int:
+    """How many tokens both begin with; the last of `ids` always has to be read."""
+    size = 0
+    while size < min(len(known), len(ids) - 1) and known[size] == ids[size]:
+        size += 1
+    return size
+
+
 def _look_up(seen: list[int], limit: int) -> list[int]:
     """What followed the last three (or two) tokens where they last stood before."""
     for size in (3, 2):
@@ -250,12 +303,14 @@ def _log_softmax(row: Logits, token: int) -> float:
 
 
 def generator_name(settings: Settings) -> str:
-    """How answers name the model and what runs it, known without opening it."""
+    """How answers name the model, its adapter and what runs it, known without opening it."""
     if settings.endpoint:
         return f"{settings.model} ({settings.endpoint})"
+    file = adapter.find(settings.adapter, settings.model)
+    name = f"{settings.model} + {file.stem}" if file else settings.model
     if pick_runtime(settings.runtime) == "openvino":
-        return f"{settings.model} (OpenVINO)"
-    return f"{settings.model} (transformers {'bf16' if has_native_bf16() else 'float32'})"
+        return f"{name} (OpenVINO)"
+    return f"{name} (transformers {'bf16' if has_native_bf16() else 'float32'})"
 
 
 def load_generator(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rag import adapter
 from rag.errors import ModelError
 from rag.generate import Logits, generator_name
 from rag.hardware import thread_count
@@ -36,12 +37,19 @@ class OpenVinoLM:
             "KV_CACHE_PRECISION": "f32",
             "CACHE_DIR": str(settings.cache / "compiled"),
         }
+        self.adapted = False
+        chosen = adapter.find(settings.adapter, settings.model)
         try:
-            compiled = openvino.Core().compile_model(file, "CPU", properties)
+            core = openvino.Core()
+            model = core.read_model(file)
+            if chosen:
+                adapter.attach_openvino(model, adapter.load(chosen))
+            compiled = core.compile_model(model, "CPU", properties)
         except RuntimeError as error:
             raise ModelError(f"{file}: OpenVINO can't open it: {error}") from error
         self.name = generator_name(settings)
         self.length = 0
+        self._has_gate = chosen is not None
         self._request = compiled.create_infer_request()
 
     def forward(self, ids: Sequence[int]) -> Logits:
@@ -52,6 +60,8 @@ class OpenVinoLM:
             "position_ids": np.arange(self.length, self.length + count, dtype=np.int64)[None],
             "beam_idx": np.zeros(1, np.int32),
         }
+        if self._has_gate:
+            inputs["adapter"] = np.array(float(self.adapted), np.float32)
         logits: Logits = self._request.infer(inputs)["logits"][0]
         self.length += count
         return logits.copy()

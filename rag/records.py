@@ -165,7 +165,8 @@ class Timings:
 class Answer:
     """The one answer object: Python, JSON, chat, history and benchmark files all carry it.
 
-    `signals` is what `confidence` was computed from, by name.
+    `signals` is what `confidence` was computed from, by name. `notes` say what the program did that a
+    reader should know: that a sentence was left out, for one.
     """
 
     question: str
@@ -177,6 +178,7 @@ class Answer:
     citations: tuple[Citation, ...] = ()
     missing: tuple[str, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
+    notes: tuple[str, ...] = ()
     passages: tuple[Hit, ...] = ()
     signals: dict[str, float] = field(default_factory=dict)
     timings: Timings = Timings()

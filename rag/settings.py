@@ -53,6 +53,7 @@ class Settings(BaseModel):
     # Models
     embedder: str = "minilm"
     model: str = "qwen2.5-coder-1.5b"
+    adapter: str = Field("auto", description='"": the plain model')
     runtime: Literal["auto", "transformers", "openvino"] = "auto"
     endpoint: str = ""
     endpoint_key: str = ""
@@ -61,6 +62,9 @@ class Settings(BaseModel):
 
     # Chunks
     chunk_tokens: int = Field(200, ge=32, le=512)
+    whole_documents: bool = Field(
+        False, description="one passage a document, embedded as far as the embedder reads"
+    )
 
     # Retrieval
     candidates: int = Field(50, ge=1, le=1000)
@@ -78,6 +82,10 @@ class Settings(BaseModel):
     # Trust
     refuse_below: float = Field(0.3, ge=0, le=1)
     search_gate: float = Field(0.02, ge=0, le=1)
+    rival_closeness: float = Field(
+        0.8, ge=0, le=1.01, description="how near the best source another must be to be asked too"
+    )
+    rival_doubt: float = Field(0.5, ge=0, le=1)
 
     # Reading
     max_file_mb: int = Field(100, ge=1)

@@ -13,7 +13,7 @@ from rich.progress import ProgressColumn, Task
 from rich.table import Table
 from rich.text import Text
 
-from rag.assistant import Event, Finished, Stage
+from rag.draft import Event, Finished, Stage
 from rag.records import Answer, Hit
 from rag.store import StoredDocument
 
@@ -59,6 +59,13 @@ def print_answer(events: Iterable[Event]) -> None:
     console.print(Text(_clean(answer.text)), soft_wrap=not console.is_terminal)
     for line in answer.missing:
         console.print(Text(f"Not in the documents: {_clean(line)}"))
+    for conflict in answer.conflicts:
+        console.print("Sources differ:")
+        for claim in conflict.claims:
+            markers = "".join(f"[{marker}]" for marker in claim.citations)
+            console.print(Text(f"  - {_clean(claim.text)} {markers}"), soft_wrap=True)
+    for note in answer.notes:
+        console.print(Text(_clean(note), "dim"))
     if answer.citations:
         console.print()
     for citation in answer.citations:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rag import convert
+from rag import adapter, convert
 from rag.errors import ModelError
 from rag.generate import Logits, generator_name
 from rag.hardware import has_native_bf16, thread_count
@@ -32,6 +32,9 @@ class TransformersLM:
             ).eval()
         except (OSError, ValueError) as error:
             raise ModelError(f"{folder}: transformers can't open it: {error}") from error
+        chosen = adapter.find(settings.adapter, settings.model)
+        self._gate = adapter.attach_torch(self._model, adapter.load(chosen)) if chosen else None
+        self.adapted = False
         self.name = generator_name(settings)
         self.length = 0
         self._new_cache = DynamicCache
@@ -40,6 +43,8 @@ class TransformersLM:
     def forward(self, ids: Sequence[int]) -> Logits:
         import torch
 
+        if self._gate:
+            self._gate.on = self.adapted
         with torch.inference_mode():
             output = self._model(
                 input_ids=torch.tensor([list(ids)]),

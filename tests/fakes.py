@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,27 +78,53 @@ def count_tokens(text: str) -> int:
 class ScriptedGenerator:
     """An `rag.generate.Generator` that says what it is told to, one reply after the other.
 
-    A reply that is an exception is raised. `messages` and `limits` record what was asked; `stopped`
-    counts the replies that were closed before their end.
+    A reply that is an exception is raised. A pair is what it says to a question's short form and, asked
+    `again`, to the next one; a plain reply serves for both. `again`, where set, holds what it says to
+    further forms in turn. `unanswerable` is the probability that it
+    gives for the reply that is to be withheld. `messages` and `limits` record what was asked;
+    `stopped` counts the replies that were closed before their end.
     """
 
     name = "scripted"
 
-    def __init__(self, *replies: str | Exception, logprob: float = -0.05) -> None:
+    def __init__(
+        self,
+        *replies: str | tuple[str, str] | Exception,
+        logprob: float = -0.05,
+        unanswerable: float = 0.02,
+    ) -> None:
         self.replies = list(replies)
+        self.unanswerable = unanswerable
+        self.again: list[str] = []
+        self._next = ""
         self.messages: list[list[Message]] = []
         self.limits: list[int] = []
         self.stopped = 0
         self._logprob = logprob
 
+    def _reply(self, again: bool) -> str | tuple[str, str] | Exception:
+        if again and self.again:
+            return self.again.pop(0)
+        return self._next if again else self.replies.pop(0)
+
     def stream(
-        self, messages: Sequence[Message], max_tokens: int, into: Generation
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        into: Generation,
+        *,
+        adapted: bool = False,
+        again: bool = False,
+        withhold: str = "",
     ) -> Iterator[str]:
         self.messages.append(list(messages))
         self.limits.append(max_tokens)
-        reply = self.replies.pop(0)
+        reply: Any = self._reply(again)
         if isinstance(reply, Exception):
             raise reply
+        reply, self._next = reply if isinstance(reply, tuple) else (reply, reply)
+        if withhold:
+            into.withheld = self.unanswerable
         into.prompt_tokens = sum(count_tokens(one["content"]) for one in messages)
         into.first_token_s = 0.001
         try:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from eval.compare import compare, parse_gate
 from eval.others import adopt, looks_refused
 from eval.records import Evidence, Gold, Question, Suite
 from eval.report import write_comparison, write_report
-from eval.results import Entry, page
 from eval.run import Plan, read_run, read_samples, run
 from eval.score import score
 from rag.errors import InputError
@@ -257,6 +256,11 @@ def test_conditions(tmp_path: Path) -> None:
     assert by_name(given, "em")["estimate"] == 1
     closed = score(run(suite, Scripted(suite), Plan(tmp_path / "closed", "closed")))
     assert by_name(closed, "em")["estimate"] == 0
+    # The model alone gives no confidence, and none is made up for it.
+    assert {(s.answer or {})["confidence"] for s in read_samples(tmp_path / "closed")} == {None}
+    assert not {"ece", "aurc"} & {row["metric"] for row in closed["metrics"]}
+    assert any("without a confidence" in note for note in closed["notes"])
+    assert not any("without a confidence" in note for note in given["notes"])
     found = score(run(suite, Scripted(suite), Plan(tmp_path / "r", retrieval_only=True)))
     # Rank 2 for questions 0 and 4 of the 8: MRR is (6 + 2/2) / 8.
     assert by_name(found, "mrr@10")["estimate"] == 0.875
@@ -265,11 +269,23 @@ def test_conditions(tmp_path: Path) -> None:
         run(suite, Scripted(suite), Plan(tmp_path / "x", "guessed"))
 
 
-def test_the_bench_costs_little_beside_the_model(tmp_path: Path) -> None:
-    suite = small_suite(30)
-    run(suite, Scripted(suite, seconds=0.05), Plan(tmp_path, cache=tmp_path / "c.sqlite"))
-    # A model takes seconds, this one 50 ms: even so the bench must stay small beside it.
-    assert read_run(tmp_path)["timings"]["overhead"] < 0.2
+def test_the_bench_costs_little_beside_the_model(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    suite = small_suite(200)
+    engine = Scripted(suite, seconds=0.002)
+    before = time.process_time()
+    out = run(suite, engine, Plan(tmp_path, cache=tmp_path / "c.sqlite"))
+    write_report(out, score(out))
+    spent = (time.process_time() - before) / 200
+    told = read_run(out)["timings"]
+    record_property("overhead_s_per_question", round(spent, 5))
+    record_property("of_which_asking_s", told["overhead_s"])
+    # Processor seconds of everything but the engine's pause (running, scoring, the report): at most
+    # 3% of a realistic answer of 2 seconds. The clock would count what else the machine does.
+    assert spent <= 0.03 * 2
+    assert 0 <= told["overhead_s"] <= told["wall_s"] / 200
+    assert told["asked_s"] >= 200 * 0.002
 
 
 @pytest.mark.parametrize(
@@ -514,19 +530,6 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False)
     assert done.returncode == 0
-
-
-def test_page_of_results(tmp_path: Path) -> None:
-    suite = small_suite(12)
-    summary = score(run(suite, Scripted(suite), Plan(tmp_path / "a")))
-    entries = [(Entry("Pooled", "squad"), summary), (Entry("Absent", "clapnq"), None)]
-    text = page(entries)
-    assert "## Absent\n\nNot run: its data was not there." in text
-    table = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({line.count("|") for line in table}) == 1  # every row has every column
-    assert "always abstain" in table[0]
-    assert "| `em` | answerable | 8 | 1.000 |" in text
-    assert "- c\n" in text  # the suite's caveat stands below
 
 
 @pytest.mark.slow

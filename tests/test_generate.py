@@ -45,6 +45,7 @@ class Parrot:
         self.sure = 5.0
         self.grain = grain
         self.length = 0
+        self.adapted = False
         self.reads: list[int] = []
         self._seen: list[int] = []
         self._opening = encode(tokenizer, "<|im_start|>assistant\n")
@@ -232,6 +233,41 @@ def test_the_same_question_gives_the_same_bits_whatever_came_before(
     ):
         bits(used, before, system)
         assert bits(used, "What?") == fresh
+
+
+def test_a_second_form_of_a_question_reads_what_differs(tokenizer: ChatTokenizer) -> None:
+    model = Parrot(tokenizer, "Yes.")
+    generator = LocalGenerator(model, tokenizer, 0)
+    list(generator.stream(ask("What is it? Briefly."), 100, Generation()))
+    model.reads.clear()
+    list(generator.stream(ask("What is it? At length."), 100, Generation(), again=True))
+    new = len(encode(tokenizer, "At length.<|im_end|>\n<|im_start|>assistant\n"))
+    assert model.reads[0] == new
+    model.reads.clear()
+    list(generator.stream(ask("What is it? Briefly."), 100, Generation()))
+    assert model.reads[0] > new, "not `again`: read as the first time, for the same bits"
+
+
+def test_the_adapter_is_switched_between_prompts_that_share_nothing(
+    tokenizer: ChatTokenizer,
+) -> None:
+    model = Parrot(tokenizer, "Yes.")
+    generator = LocalGenerator(model, tokenizer, 0)
+    list(generator.stream(ask("One?"), 100, Generation(), adapted=True))
+    assert model.adapted
+    model.reads.clear()
+    list(generator.stream(ask("One?"), 100, Generation()))
+    assert not model.adapted
+    assert len([size for size in model.reads if size > 1]) == 2, "the constant part is read anew"
+
+
+def test_a_withheld_reply_is_weighed_and_never_given(tokenizer: ChatTokenizer) -> None:
+    model = Parrot(tokenizer, "No.")
+    record = Generation()
+    said = "".join(LocalGenerator(model, tokenizer, 0).stream(ask("?"), 1, record, withhold="No"))
+    # One logit of 5 among SIZE - 1 of 0.
+    assert record.withheld == pytest.approx(math.exp(5) / (math.exp(5) + SIZE - 1), rel=1e-6)
+    assert not said.startswith("N")
 
 
 def test_a_question_that_is_a_prefix_of_the_constant_part(tokenizer: ChatTokenizer) -> None:

@@ -127,7 +127,6 @@ def test_html_text(markup: str, text: str) -> None:
         "<noscript>x</noscript>",
         "<template>x</template>",
         "<p hidden>x</p>",
-        "<p aria-hidden=true>x</p>",
         "<p style='display: none'>x</p>",
         "<p style='visibility:hidden'>x</p>",
         "<div style='font-size: 0px'><p>x</p></div>",
@@ -139,6 +138,16 @@ def test_html_text(markup: str, text: str) -> None:
         "<table><tr hidden><td>x</table>",
         "<table><tr><td style='display:none'>x</table>",
         "<h1 hidden>x</h1>",
+        "<!-- x -->",
+        "<input type=hidden value=x>",
+        "<p style='height:0; overflow:hidden'>x</p>",
+        "<p style='font-size:1px'>x</p>",
+        "<p style='opacity:0.01'>x</p>",
+        "<p style='color:rgba(0, 0, 0, 0)'>x</p>",
+        "<p style='clip-path: inset(50%)'>x</p>",
+        "<style>.a { display: none }</style><p class='b a'>x</p>",
+        "<style>/* .b{} */ p#a, .c{font-size:0}</style><p id=a>x</p><p class=c>x</p>",
+        "<style>@import 'y'; @media print { .b {color: red} } .a {opacity:0}</style><p class=a>x",
     ],
 )
 def test_hidden_html_is_left_out(hidden: str) -> None:
@@ -153,10 +162,33 @@ def test_hidden_html_is_left_out(hidden: str) -> None:
         pytest.param("font-size:0.8em", id="small"),
         pytest.param("opacity:0.5", id="half-seen"),
         pytest.param("background-color:white", id="background-only"),
+        pytest.param("color:rgba(0,0,0,0.8)", id="nearly-opaque"),
+        pytest.param("font-size:10px", id="ten-pixels"),
+        pytest.param("color:#333000", id="colour-that-ends-in-zeros"),
+        pytest.param("height:0", id="no-height-but-overflowing"),
     ],
 )
 def test_visible_styles_stay(style: str) -> None:
     assert write_html(f"<p style='{style}'>seen</p>", LIMITS).text == "seen"
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        pytest.param("<p aria-hidden=true>seen</p>", id="hidden-from-screen-readers-only"),
+        pytest.param(
+            "<style>@media print { .a { display: none } }</style><p class=a>seen</p>", id="print"
+        ),
+        pytest.param(
+            "<style>.a {display: none} .a.open {display: block}</style><p class=a>seen</p>",
+            id="opened-by-a-click",
+        ),
+        pytest.param("<style>.menu p {display: none}</style><p>seen</p>", id="other-selectors"),
+        pytest.param("<style>.a {display: none</style><p class=a>seen</p>", id="broken-rule"),
+    ],
+)
+def test_what_a_style_sheet_does_not_surely_hide_stays(markup: str) -> None:
+    assert write_html(markup, LIMITS).text == "seen"
 
 
 def test_html_title_date_and_headings() -> None:
@@ -284,6 +316,26 @@ def test_docx_changes_hidden_text_and_content_controls() -> None:
     ):
         body.insert(len(body) - 1, parse(xml))
     assert read_docx(saved(document), LIMITS).text == "in\n\nshown\n\ncontrol"
+
+
+def test_docx_words_that_nobody_sees_are_left_out() -> None:
+    document = docx.Document()
+    paragraph = document.add_paragraph("seen")
+    paragraph.add_run(" white").font.color.rgb = docx.shared.RGBColor(255, 255, 255)
+    paragraph.add_run(" dust").font.size = docx.shared.Pt(1)
+    cell = document.add_table(1, 1).cell(0, 0).paragraphs[0]  # may stand on a dark ground
+    cell.add_run("white").font.color.rgb = docx.shared.RGBColor(255, 255, 255)
+    assert read_docx(saved(document), LIMITS).text == "seen\n\nwhite"
+
+
+INVISIBLE = "\u200b\u2060\u202e\u2066\U000e0041\U000e0101"
+
+
+def test_invisible_characters_are_left_out_of_built_text() -> None:
+    document = docx.Document()
+    document.add_paragraph(f"vi{INVISIBLE}sible")
+    assert read_docx(saved(document), LIMITS).text == "visible"
+    assert write_html(f"<p>vi{INVISIBLE}sible", LIMITS).text == "visible"
 
 
 def test_docx_merged_cells_and_tables_in_cells() -> None:

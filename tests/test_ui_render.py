@@ -58,7 +58,8 @@ ANSWER = Answer(
 REFUSAL = Answer(
     question="Who sang?",
     standalone_question="Who sang in Budapest?",
-    text="The documents do not say.",
+    text="The documents do not say: I found no answer to “Who sang in Budapest?”. The closest "
+    "passages are in “Memorandum”.",
     refused=True,
     confidence=0.7,
     passages=(
@@ -246,9 +247,23 @@ def test_the_question_as_understood_is_shown_only_where_it_differs() -> None:
     assert understood == "Understood as: “What was given in Budapest?”"
 
 
+def test_small_talk_is_a_plain_line() -> None:
+    talk = Answer("Hello", "Hello", "Hello. Ask <me> about two documents.", False, 1.0)
+    html = render.answer_html(talk, 1)
+    assert text_of(html, ".fn-answer") == talk.text
+    assert tree(html).css(".fn-footer, a.fn-marker") == []
+
+
+def test_what_was_left_out_is_said() -> None:
+    html = render.answer_html(replace(ANSWER, notes=("One sentence was <b>left</b> out.",)), 1)
+    assert text_of(html, ".fn-aside") == "One sentence was <b>left</b> out."
+
+
 def test_a_refusal_has_its_own_layout_with_the_closest_passages() -> None:
     html = render.answer_html(REFUSAL, 2)
-    assert "“Who sang in Budapest?”" in text_of(html, ".fn-refusal")
+    shown = text_of(html, ".fn-refusal")
+    assert "“Who sang in Budapest?”" in shown
+    assert "are in" not in shown, "the closest passages stand below as cards, not in the text too"
     assert tree(html).css_first("a.fn-passage").attributes["href"] == "#src-2-p1"
     assert text_of(html, ".fn-refusal small") == "page 3 · 1994-12-05"
     assert text_of(html, ".fn-confidence") == "Confidence that none is there: fair, 70%"

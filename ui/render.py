@@ -48,6 +48,7 @@ _STAGES = {
     "searching": "Searching the documents",
     "reading": "Reading {detail} passages",
     "writing": "Writing",
+    "comparing": "Asking {detail} other sources the same",
     "checking": "Checking every sentence against its sources",
 }
 
@@ -137,6 +138,8 @@ def sources_html(answers: Sequence[tuple[int, Answer]], documents: Mapping[str, 
 
 
 def _answered(answer: Answer, turn: int) -> list[str]:
+    if not answer.sentences:  # a greeting: nothing was looked up, so nothing is to be proved
+        return [_block("fn-answer", safe(answer.text))]
     quotes = {one.marker: one.quote for one in answer.citations}
     parts = [_body(answer, turn, quotes)]
     if answer.missing:
@@ -145,6 +148,7 @@ def _answered(answer: Answer, turn: int) -> list[str]:
             _block("fn-missing", f"<strong>Not in the documents:</strong><ul>{items}</ul>")
         )
     parts += [_conflict(one, turn, quotes) for one in answer.conflicts]
+    parts += [_block("fn-aside", safe(note)) for note in answer.notes]
     statuses = [one.status for one in answer.sentences]
     supported, partly, total = statuses.count("supported"), statuses.count("partial"), len(statuses)
     mark = "✓" if supported == total else "◐"
@@ -157,11 +161,8 @@ def _answered(answer: Answer, turn: int) -> list[str]:
 
 
 def _refusal(answer: Answer, turn: int) -> list[str]:
-    asked = answer.standalone_question or answer.question
-    head = (
-        "<strong>The documents do not say.</strong>"
-        f"<p>I found no answer to “{safe(asked)}” and would rather not guess.</p>"
-    )
+    reason = answer.text.split(" The closest passages are in ", 1)[0]  # they stand below as cards
+    head = f"<strong>No answer in the documents.</strong><p>{safe(reason)}</p>"
     cards = "".join(_card(hit, turn) for hit in answer.passages[:_CLOSEST])
     closest = f"<p>The closest passages:</p><ol>{cards}</ol>" if cards else ""
     return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Bin", "area", "calibration_error", "reliability", "risk_coverage"]
+__all__ = ["Bin", "area", "calibration_error", "equal_mass_error", "reliability", "risk_coverage"]
 
 Pairs = Sequence[tuple[float, float]]
 
@@ -42,6 +42,15 @@ def calibration_error(pairs: Pairs, bins: int = 10) -> float:
     """Expected calibration error: |confidence - right| over the bins, weighted by size."""
     found = reliability(pairs, bins)
     return sum(b.n * abs(b.confidence - b.right) for b in found) / len(pairs)
+
+
+def equal_mass_error(pairs: Pairs, bins: int = 10) -> float:
+    """Calibration error over bins that hold equally many pairs (sizes differ by one at most)."""
+    ordered = sorted(pairs)
+    size = len(ordered)
+    cuts = [round(at * size / bins) for at in range(bins + 1)]
+    held = [ordered[low:high] for low, high in zip(cuts, cuts[1:], strict=False) if high > low]
+    return sum(abs(sum(c - r for c, r in part)) for part in held) / size
 
 
 def risk_coverage(pairs: Pairs) -> list[tuple[float, float]]:

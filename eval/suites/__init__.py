@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.records import Question, Suite
-from eval.suites import beir, clapnq, mtrag, own, ramdocs, sec10q, seeds, spans, squad
+from eval.split import is_held_out
+from eval.suites import beir, clapnq, injection, mtrag, own, ramdocs, sec10q, seeds, spans, squad
 from rag.errors import InputError
 
 __all__ = ["SUITES", "Options", "Spec", "find", "load", "subset"]
@@ -22,7 +23,11 @@ __all__ = ["SUITES", "Options", "Spec", "find", "load", "subset"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Where the files are and which questions to take; `gold_only`: those with gold documents."""
+    """Where the files are and which questions to take.
+
+    `gold_only`: those with gold documents; `held_out`: those that the reader adapter was not trained
+    on. The documents of the pool all stay.
+    """
 
     data: Path | None = None
     documents: Path | None = None
@@ -31,6 +36,7 @@ class Options:
     seed: int = 0
     split: str | None = None
     gold_only: bool = False
+    held_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,12 @@ SUITES: tuple[Spec, ...] = (
         "sec10q",
     ),
     Spec(
+        "injection",
+        "documents that give orders to the program, beside true ones",
+        False,
+        lambda o: injection.load(),
+    ),
+    Spec(
         "own",
         "your own CSV or JSONL (--data), with --documents PATH or -c COLLECTION",
         True,
@@ -140,11 +152,31 @@ def load(name: str, options: Options) -> Suite:
     if not suite.questions:
         raise InputError(f"suite {name} has no questions left; check --data and --split")
     _unique(suite)
+    if not suite.retrieval:
+        suite = _told_of_training(suite, options.held_out)
     usable = suite.questions
     if options.gold_only:
         usable = tuple(q for q in usable if q.gold.documents or q.gold.evidence)
     chosen = subset(usable, options.limit, options.seed)
     return dataclasses.replace(suite, questions=chosen)
+
+
+def _told_of_training(suite: Suite, held_out: bool) -> Suite:
+    """The suite with a caveat on what the reader adapter has seen, and without it if `held_out`."""
+    kept = tuple(q for q in suite.questions if is_held_out(suite.name, q))
+    size, of = len(kept), len(suite.questions)
+    if held_out:
+        if not kept:
+            raise InputError(f"suite {suite.name} has no held-out question; leave out --held-out")
+        said = f"Questions that the reader adapter was not trained on: {size} of {of} (--held-out)."
+        return dataclasses.replace(suite, questions=kept, caveats=(*suite.caveats, said))
+    if size == of:
+        return suite
+    said = (
+        f"The reader adapter may have been trained on {of - size} of the suite's {of} questions: "
+        "use --held-out to judge answers."
+    )
+    return dataclasses.replace(suite, caveats=(*suite.caveats, said))
 
 
 def _unique(suite: Suite) -> None:

@@ -18,10 +18,11 @@ __all__ = ["Draft", "Writer", "clean", "normalise", "one_line", "parse_date"]
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 # Invisible characters that carry no words: zero-width space, soft hyphen, word joiner, byte order
-# mark, bidirectional overrides, and the tag block (a way to smuggle text past a reader's eyes).
+# mark, bidirectional overrides, invisible operators, annotation anchors, and the tag block with the
+# variation selectors beyond 16 bits (ways to smuggle text past a reader's eyes).
 _INVISIBLE = re.compile(
     "[\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f\u00ad\u200b\u2060\ufeff"
-    "\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
+    "\u202a-\u202e\u2061-\u2064\u2066-\u206f\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 _BLANKS = re.compile(r"[ \t\r\f\v\u00a0\u0085\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 

@@ -26,7 +26,10 @@ from rag.records import Mark
 __all__ = ["Box", "char_boxes", "read_pdf"]
 
 _HYPHEN = "\ufffe"  # pdfium's sign for a hyphen at a line's end, instead of hyphen and line end
-_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u200b\ufeff\uffff\ud800-\udfff]")
+_NO_TEXT = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u200b\u202a-\u202e\u2060-\u206f\ufeff\uffff\ud800-\udfff"
+    "\U000e0000-\U000e0fff]"
+)
 _PASSWORD, _FORMAT, _SECURITY = 4, 3, 5  # FPDF_GetLastError
 _NO_LETTERS = re.compile(r"[\W\d_]*")
 _MACHINE_TITLE = re.compile(r"untitled|microsoft (?:word|powerpoint|excel)\b.*|.*\.\w{3,4}|slide 1")

@@ -1,13 +1,14 @@
 """HTML: the words that a reader of the page would see, with headings, lists and tables.
 
 Hidden elements are left out, since a page can use them to speak to a program behind its reader's
-back. Only inline styles and attributes are looked at: style sheets are not evaluated, scripts are
-not run and nothing is fetched.
+back. Looked at are inline styles, attributes, and the page's own style rules for a single class
+or id; no other style sheets. Scripts are not run and nothing is fetched.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from rag.read.draft import Draft, Writer, one_line, parse_date
@@ -34,10 +35,20 @@ _HEADING = re.compile(r"h([1-6])")
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w:.-]{2,40})""", re.IGNORECASE)
 _WHITE = re.compile(r"white|#fff(?:fff)?|rgba?\((?:255,){2}255(?:,1)?\)|hsla?\(\d+,\d+%,100%\)")
 _CONCEALED = re.compile(
-    r"display:none|visibility:(?:hidden|collapse)|opacity:0(?:\.0+)?(?:;|!|$)"
-    r"|font-size:0(?:\.0+)?(?:px|pt|r?em|%)?(?:;|!|$)|text-indent:-\d{3,}|(?:left|top):-\d{4,}"
-    r"|(?:^|;)color:transparent|clip:rect\(0"
+    r"display:none|visibility:(?:hidden|collapse)|opacity:(?:0(?:\.0\d*)?|\.0\d*)%?(?:;|!|$)"
+    r"|font-size:(?:0(?:\.0\d*)?(?:px|pt|r?em|%)?|[01]?(?:\.\d+)?(?:px|pt|%))(?:;|!|$)"
+    r"|text-indent:-\d{3,}|(?:left|top|right|bottom):-\d{4,}|transform:scale\(0(?:\.0+)?\)"
+    r"|(?:^|;)color:(?:transparent|(?:rgb|hsl)a\([^()]*[,/]0?(?:\.0+)?%?\)|#[0-9a-f]{3}0(?:;|!|$)|"
+    r"#[0-9a-f]{6}00(?:;|!|$))|clip:rect\(0|clip-path:inset\((?:50|100)%"
 )
+_FLAT = re.compile(r"(?:^|;)(?:max-)?(?:height|width):0(?:px|pt|r?em|%)?(?:;|!|$)")
+_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+_NOT_RULES = re.compile(r"/\*.*?\*/|@[^{};]*(?:;|\{(?:[^{}]*\{[^{}]*\})*[^{}]*\})", re.DOTALL)
+_SIMPLE = re.compile(r"[a-z0-9]*[.#][a-z_][\w-]*", re.IGNORECASE)
+_SHOWS = re.compile(
+    r"(?:^|;)(?:display|visibility|opacity|font-size|height|max-height|color|left):"
+)
+_MOST_RULES, _MOST_STYLE = 2000, 200_000
 _DATES = (  # most explicit first: where a page says when it was published
     'meta[property="article:published_time"]',
     'meta[name="date"]',
@@ -63,6 +74,7 @@ def write_html(markup: str, limits: Limits) -> Draft:
     tree = LexborHTMLParser(markup)
     writer = Writer(limits.max_text_chars)
     if tree.body is not None:
+        _hide_by_rules(tree)
         main = next((n for n in tree.css("main, [role=main]") if not _hidden(n)), None)
         skip = _BOILERPLATE if main is None and tree.css_first("article") else frozenset[str]()
         _Page(writer, skip if main is None else frozenset({"nav"})).write(main or tree.body)
@@ -216,10 +228,44 @@ def _hidden(node: LexborNode) -> bool:
     attributes = node.attributes
     if not attributes:
         return False
-    if "hidden" in attributes or attributes.get("aria-hidden") == "true":
+    if "hidden" in attributes:
         return True
     style = re.sub(r"\s+", "", attributes.get("style") or "").lower()
-    return bool(style) and (bool(_CONCEALED.search(style)) or _unseen_colour(node, style))
+    return bool(style) and (_conceals(style) or _unseen_colour(node, style))
+
+
+def _conceals(style: str) -> bool:
+    """Whether declarations (lower case, without blanks) make an element's words unreadable."""
+    return bool(_CONCEALED.search(style)) or (
+        "overflow:hidden" in style and bool(_FLAT.search(style))
+    )
+
+
+def _hide_by_rules(tree: LexborHTMLParser) -> None:
+    """Give `hidden` to what the page's own style rules hide.
+
+    Only rules for one class or id count, and not those for print or narrow screens. What another
+    rule shows again (".tab.open") is opened by a click, so it is there for a reader.
+    """
+    sheets = " ".join(node.text() for node in tree.css("style"))
+    rules = [
+        (selectors, re.sub(r"\s+", "", declarations).lower())
+        for selectors, declarations in islice(
+            _RULE.findall(_NOT_RULES.sub(" ", sheets[:_MOST_STYLE])), _MOST_RULES
+        )
+    ]
+    for selectors, declarations in rules:
+        if not _conceals(declarations):
+            continue
+        for selector in (one.strip() for one in selectors.split(",")):
+            if not _SIMPLE.fullmatch(selector):
+                continue
+            name = re.escape(re.split("[.#]", selector)[1])
+            shown = re.compile(rf"[.#]{name}(?![\w-])")
+            if any(shown.search(s) and not _conceals(d) and _SHOWS.search(d) for s, d in rules):
+                continue
+            for node in tree.css(selector):
+                node.attrs["hidden"] = ""
 
 
 def _unseen_colour(node: LexborNode, style: str) -> bool:

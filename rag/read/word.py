@@ -108,8 +108,26 @@ def _docx_words(root: Any) -> str:
 
 
 def _is_hidden(run: Any) -> bool:
-    vanish = run.find(f"{_W}rPr/{_W}vanish")
-    return vanish is not None and vanish.get(_W + "val") not in ("0", "false", "off")
+    """Whether a run is marked as hidden, a point high at most, or white on the page itself."""
+    form = run.find(_W + "rPr")
+    if form is None:
+        return False
+    vanish, size = form.find(_W + "vanish"), form.find(_W + "sz")
+    if vanish is not None and vanish.get(_W + "val") not in ("0", "false", "off"):
+        return True
+    if size is not None and (size.get(_W + "val") or "") in ("0", "1", "2"):  # half points
+        return True
+    colour = form.find(_W + "color")
+    if colour is None or (colour.get(_W + "val") or "").upper() != "FFFFFF":
+        return False
+    # Tables, boxes and styled paragraphs may be dark: what colour they have is not worked out.
+    paragraph = next(run.iterancestors(_W + "p"), None)
+    dark = paragraph is None or any(
+        paragraph.find(f"{_W}pPr/{_W}{name}") is not None for name in ("shd", "pStyle")
+    )
+    shaded = any(form.find(_W + name) is not None for name in ("shd", "highlight"))
+    held = next(run.iterancestors(_W + "tbl", _W + "txbxContent"), None) is not None
+    return not (dark or shaded or held)
 
 
 def _is_list_item(paragraph: Any, style: Any) -> bool:

@@ -1,0 +1,148 @@
+"""What the model is asked about the evidence: a phrase, sentences, and the same of single sources.
+
+Each method yields events while the model works and returns what came of it. The phrase comes first:
+a small model is best at it, and how probable "unanswerable" was says whether to go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from rag import claims, decide, shape
+from rag.attribute import Support, attribute
+from rag.claims import Group, Said
+from rag.compose import Line, Proved, phrase_of, prove
+from rag.draft import Draft, Event, Found, Reading, Stage, Steps, Token
+from rag.evidence import Evidence, SourceSentence, choose
+from rag.generate import Generation, Generator
+from rag.prompt import NO_ANSWER, Style, answer_messages, asks_for_list
+from rag.settings import Settings
+
+__all__ = ["Reader"]
+
+_PHRASE_TOKENS = 40
+_MOST_SOURCES = 6
+_SOURCE_TOKENS = 110
+_GIVEN = 0.5  # documents that come with a question are all meant: half as near is near enough
+_FACTS = ("when", "who", "where", "count", "amount", "other")
+
+
+class Reader:
+    """Asks one generator; `settings` say how much it may write and which sources are compared."""
+
+    def __init__(self, generator: Generator, settings: Settings) -> None:
+        self._generator = generator
+        self._settings = settings
+
+    def phrase(
+        self, draft: Draft, found: Found, question: str, again: bool
+    ) -> Steps[Event, None, Reading]:
+        """The shortest answer to `question` from the evidence. `again`: that was just read."""
+        record = Generation()
+        for piece in self._ask(draft, question, found.evidence, "short", record, again):
+            if draft.style == "short":
+                yield Token(piece)
+        phrase = phrase_of(record.text, found.text)
+        kept = _proved(phrase, question, found.sentences)
+        return self.weighed(found, question, phrase, kept, record)
+
+    @staticmethod
+    def weighed(
+        found: Found, question: str, phrase: str, kept: Sequence[Proved], record: Generation
+    ) -> Reading:
+        """A reading with its signals and its confidence."""
+        supports = [support for _, support in kept]
+        candidates = found.retrieved.candidates
+        signals = decide.signals(question, phrase, candidates, found.sentences, supports, record)
+        return Reading(question, phrase, tuple(kept), record, signals, decide.confidence(signals))
+
+    def sentences(self, draft: Draft, found: Found, question: str) -> Steps[Event, None, str]:
+        """Sentences that answer `question`, unchecked; its evidence was just read."""
+        record = Generation()
+        for piece in self._ask(draft, question, found.evidence, "full", record, again=True):
+            yield Token(piece)
+        return record.text
+
+    def compare(
+        self, draft: Draft, found: Found, reading: Reading
+    ) -> Steps[Event, None, tuple[list[Group], list[Group]]]:
+        """What other sources say to the same: groups that stand, and groups that are outweighed.
+
+        Nothing is asked, and nothing returned, where no other source is near enough.
+        """
+        others: list[str] = []
+        if not asks_for_list(draft.standalone) and shape.kind(draft.standalone) in _FACTS:
+            closeness = self._settings.rival_closeness * (_GIVEN if found.given else 1.0)
+            agreeing, others = claims.rivals(found.sentences, reading.phrase, closeness)
+        cited = [one.document for one in reading.kept[0][1].sources]
+        others = [name for name in others if name not in cited][:_MOST_SOURCES]
+        if not others:
+            return [], []
+        yield Stage("comparing", str(len(others)))
+        said = []
+        for name in dict.fromkeys([*cited, *agreeing]):
+            own = attribute(reading.phrase, reading.question, _of(found, name))
+            proved = (Line(reading.phrase), own) if own.sources else reading.kept[0]
+            said.append(_said(found, name, proved))
+        for name in others:
+            answer = self._one_source(draft, found, reading.question, name)
+            if answer:
+                said.append(_said(found, name, answer))
+        return claims.weigh(said)
+
+    def _one_source(self, draft: Draft, found: Found, question: str, name: str) -> Proved | None:
+        """What one document alone answers, if it does."""
+        sentences = _of(found, name)
+        evidence = choose(sentences, _SOURCE_TOKENS, found.retrieved.count)
+        record = Generation()
+        for _ in self._ask(draft, question, evidence, "short", record, again=False):
+            pass
+        phrase = phrase_of(record.text, found.text)
+        doubt = record.withheld or 0.0
+        if not phrase or doubt >= self._settings.rival_doubt or not shape.fits(question, phrase):
+            return None
+        kept = _proved(phrase, question, sentences)
+        return kept[0] if kept else None
+
+    def _ask(
+        self,
+        draft: Draft,
+        question: str,
+        evidence: list[Evidence],
+        style: Style,
+        record: Generation,
+        again: bool,
+    ) -> Iterator[str]:
+        began = time.perf_counter()
+        short = style == "short"
+        yield from self._generator.stream(
+            answer_messages(question, evidence, style),
+            _PHRASE_TOKENS if short else self._settings.max_new_tokens,
+            record,
+            adapted=True,
+            again=again,
+            withhold=NO_ANSWER if short else "",
+        )
+        draft.count(record, began)
+
+
+def _proved(phrase: str, question: str, sentences: Sequence[SourceSentence]) -> list[Proved]:
+    """A phrase with what supports it; a yes or no rests on what speaks of the question."""
+    if not phrase:
+        return []
+    kept, _ = prove([Line(phrase)], question, sentences)
+    if not kept and phrase.casefold() in ("yes", "no") and sentences:
+        about = attribute(question.rstrip(" ?"), question, sentences)
+        best = max(sentences, key=lambda one: one.score)
+        kept = [(Line(phrase), about if about.sources else Support((best,), 0.0, "partial"))]
+    return kept
+
+
+def _of(found: Found, name: str) -> list[SourceSentence]:
+    return [one for one in found.sentences if one.document == name]
+
+
+def _said(found: Found, name: str, proved: Proved) -> Said:
+    best = next(c.stored for c in found.retrieved.candidates if c.stored.chunk.document == name)
+    return Said(name, proved, best.chunk.text, best.vector)
