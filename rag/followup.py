@@ -211,8 +211,7 @@ def standalone(question: str, history: Sequence[Message]) -> str | None:
 
 
 def topic(question: str) -> str | None:
-    """The one thing that a question is about: its only name, or only "the …"; None where "
-    "unclear."""
+    """The one thing that a question is about: its only name, or only "the …"; None where unclear."""
     question = question[:_LONGEST]
     asked = question.strip().rstrip("?.! ")
     defined = re.match(
@@ -351,8 +350,7 @@ def _thing(before: _Turn) -> str | None:
 
 
 def _person(before: _Turn) -> str | None:
-    """Whom "he" or "she" means: the one person named in the last question or opening of its "
-    "answer."""
+    """Whom "he" or "she" means: the one person in the last question or opening of its answer."""
     question = before.question or ""
     is_thing = re.match(r"\s*what (?:is|are|was|were)\b", question, re.I)
     asked = [n for _, n in _names(question) if _sort(n) == "person" and not is_thing]
@@ -450,8 +448,7 @@ def _swap(question: str, asked: str) -> str | None:
 
 
 def _swap_modifier(new: str, asked: str) -> str:
-    """ "the second treaty" for "the first treaty": one word differs; "" where nothing like it "
-    "was asked."""
+    """ "the second treaty" for "the first treaty", one word apart; "" where there is nothing alike."""
     match = re.fullmatch(r"((?:the )?)([\w-]+) ([a-z].*)", new)
     if not match or (not match[1] and match[2].endswith("ing")):
         return ""

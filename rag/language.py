@@ -36,6 +36,8 @@ _OPENS_ENGLISH = frozenset(
     tell give explain describe list define summarize summarise compare find show the this there
     who's what's how's when's where's""".split()
 )
+# These open questions in English, and are words of other languages too: names must not decide then.
+_MAY_OPEN_ENGLISH = frozenset("do is was can will may must name".split())
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
@@ -60,7 +62,9 @@ def language(text: str) -> str | None:
     without_names, _ = _guess(" ".join(plain)) if len(plain) > 1 else (None, 0.0)
     if english > 1 or plain[0] in _OPENS_ENGLISH or english * 5 > len(said):
         return "en" if without_names == "en" or best == "en" else None
-    if best != "en" and without_names == "en":
+    if best != "en" and (
+        without_names == "en" or (plain[0] in _MAY_OPEN_ENGLISH and len(plain) < 4)
+    ):
         return None
     return best if share >= _SURE else None
 

@@ -165,8 +165,7 @@ _ASKS = re.compile(
 
 
 def parts(question: str) -> tuple[str, ...]:
-    """A compound question as questions that each stand alone, at most four; else the question "
-    "alone."""
+    """A compound question as up to four that each stand alone; any other as it is."""
     text = question.strip()
     if not text or len(text) > 600:
         return (question,)
@@ -211,8 +210,7 @@ def _sentence(text: str) -> str:
 
 
 def _filled(found: list[str]) -> list[str] | None:
-    """Later questions with what they point to from the first filled in; None where that is "
-    "unclear."""
+    """Later questions with what they point to in the first filled in; None where unclear."""
     about = topic(found[0])
     done = [found[0]]
     for later in found[1:]:
@@ -293,6 +291,9 @@ _TIME = (
     r"soon|immediately|beginning|end|birth|death|season|semester|term|prehistor\w+|antiquity|"
     r"medieval)\b"
 )
+_EXTENT = (
+    r"\b(?:free|whole|entire|little|lot|much|\w+ly|indefinite|forever|time|life\w*|until|long\w*)\b"
+)
 _PEOPLE = re.compile(
     r"\b(?:\w{2,}(?:ers?|ors?|ists?|ians?|men|man|women|woman|ants?|ents?|eers?|ees|people|folk|"
     r"cies|ty|ries|"
@@ -315,18 +316,17 @@ _ONLY_TIME = re.compile(
 
 
 def fits(question: str, answer: str) -> bool:
-    """Whether an answer is of the type that the question asks for; False only where it clearly "
-    "isn't."""
+    """Whether an answer has the type that was asked for; False only where it clearly hasn't."""
     answer = answer[:2000]
     asked, said = kind(question), fold(answer)
     if not re.search(r"\w", answer):
         return False
     if asked == "when":
         return bool(re.search(_TIME, said))
-    if asked in ("count", "amount"):
-        words = r"|\b(?:free|whole|entire|little|lot|much|\w+ly|indefinite|forever|time|life\w*|"
-        r"until|long\w*)\b"
-        return bool(re.search(_NUMBER + (words + "|" + _TIME if asked == "amount" else ""), said))
+    if asked == "count":
+        return bool(re.search(_NUMBER, said))
+    if asked == "amount":
+        return bool(re.search(f"{_NUMBER}|{_TIME}|{_EXTENT}", said))
     if asked == "who":
         return not _ONLY_TIME.fullmatch(said) and bool(
             _PROPER.search(answer) or _PEOPLE.search(said)

@@ -57,7 +57,7 @@ _PHRASES: dict[Smalltalk, str] = {
         how does (?:this|it) work|how do you work
         how (?:do|can|should) i (?:use (?:this|you|it)|start|get started|ask(?: you)?(?: a)? questions?)
         what (?:can|should|could) i ask(?: you)?(?: about)?
-        (?:what|which) (?:documents|files|sources|data|information|topics) do you (?:have|know|hold|cover)
+        (?:what|which) (?:documents|files|sources|data|topics) do you (?:have|know|hold|cover)
         (?:what|which) (?:documents|files|sources|data) are (?:there|here|available|loaded|indexed)
         (?:what|which) (?:documents|files|sources|data|information|topics) can you (?:search|read|see)
         what(?: is|s) in (?:this|the|your) (?:collection|documents|library)

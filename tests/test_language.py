@@ -255,7 +255,10 @@ Who won Copa Libertadores in 2019?
 List books by Gabriel García Márquez
 What did Die Zeit and Le Monde say?
 Where did El País first appear?
-Name the members of Die Linke""".splitlines()
+Name the members of Die Linke
+Do Die Grünen oppose it?
+Is pasta carbonara Italian?
+Was Juan Carlos I king?""".splitlines()
 
 
 @pytest.mark.parametrize(
