@@ -19,7 +19,7 @@ from rag.compose import Line, Proved, Sheet, lines_of, prove
 from rag.draft import Draft, Event, Finished, Found, Reading, Stage, Token
 from rag.errors import InputError
 from rag.evidence import SourceSentence, choose, source_sentences
-from rag.followup import leans_on_history, standalone
+from rag.followup import standalone
 from rag.generate import Generation, Generator, Message, generator_name, load_generator
 from rag.language import language
 from rag.language import name as language_name
@@ -102,9 +102,10 @@ class Assistant:
         if talk:
             yield Finished(self._talk(draft, reply(talk, *self._about(documents))))
             return
-        if history and leans_on_history(question):
-            yield Stage("understanding")
+        if history:
             by_rule = standalone(question, history)
+            if by_rule is None:
+                yield Stage("understanding")
             draft.standalone = by_rule or self._rewrite(question, history)
         yield Stage("searching")
         found = self._search(draft, documents)
