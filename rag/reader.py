@@ -18,6 +18,7 @@ from rag.evidence import Evidence, SourceSentence, choose
 from rag.generate import Generation, Generator
 from rag.prompt import NO_ANSWER, Style, answer_messages, asks_for_list
 from rag.settings import Settings
+from rag.words import content_stems
 
 __all__ = ["Reader"]
 
@@ -25,6 +26,7 @@ _PHRASE_TOKENS = 40
 _MOST_SOURCES = 6
 _SOURCE_TOKENS = 110
 _GIVEN = 0.5  # documents that come with a question are all meant: half as near is near enough
+_STRANGER = 0.3  # and one of a collection has to be surer of its answer
 _FACTS = ("when", "who", "where", "count", "amount", "other")
 
 
@@ -72,8 +74,10 @@ class Reader:
         Nothing is asked, and nothing returned, where no other source is near enough.
         """
         others: list[str] = []
-        if not asks_for_list(draft.standalone) and shape.kind(draft.standalone) in _FACTS:
-            closeness = self._settings.rival_closeness * (_GIVEN if found.given else 1.0)
+        closeness = self._settings.rival_closeness
+        of_fact = shape.kind(draft.standalone) in _FACTS and not asks_for_list(draft.standalone)
+        if of_fact and closeness <= 1:
+            closeness *= _GIVEN if found.given else 1.0
             agreeing, others = claims.rivals(found.sentences, reading.phrase, closeness)
         cited = [one.document for one in reading.kept[0][1].sources]
         others = [name for name in others if name not in cited][:_MOST_SOURCES]
@@ -86,24 +90,32 @@ class Reader:
             proved = (Line(reading.phrase), own) if own.sources else reading.kept[0]
             said.append(_said(found, name, proved))
         for name in others:
-            answer = self._one_source(draft, found, reading.question, name)
+            answer = self._one_source(draft, found, reading, name)
             if answer:
                 said.append(_said(found, name, answer))
         return claims.weigh(said)
 
-    def _one_source(self, draft: Draft, found: Found, question: str, name: str) -> Proved | None:
-        """What one document alone answers, if it does."""
-        sentences = _of(found, name)
+    def _one_source(self, draft: Draft, found: Found, reading: Reading, name: str) -> Proved | None:
+        """What one document alone answers, if it does.
+
+        A document of a collection was not chosen for the question, so it has to be sure, and to
+        speak of all that the best source speaks of.
+        """
+        question, sentences = reading.question, _of(found, name)
         evidence = choose(sentences, _SOURCE_TOKENS, found.retrieved.count)
         record = Generation()
         for _ in self._ask(draft, question, evidence, "short", record, again=False):
             pass
         phrase = phrase_of(record.text, found.text)
-        doubt = record.withheld or 0.0
-        if not phrase or doubt >= self._settings.rival_doubt or not shape.fits(question, phrase):
+        doubt = self._settings.rival_doubt * (1.0 if found.given else _STRANGER)
+        if (record.withheld or 0.0) >= doubt or not shape.fits(question, phrase):
             return None
         kept = _proved(phrase, question, sentences)
-        return kept[0] if kept else None
+        if not kept or (
+            not found.given and _asked(kept[0], question) < _asked(reading.kept[0], question)
+        ):
+            return None
+        return kept[0]
 
     def _ask(
         self,
@@ -137,6 +149,13 @@ def _proved(phrase: str, question: str, sentences: Sequence[SourceSentence]) -> 
         best = max(sentences, key=lambda one: one.score)
         kept = [(Line(phrase), about if about.sources else Support((best,), 0.0, "partial"))]
     return kept
+
+
+def _asked(proved: Proved, question: str) -> float:
+    """The share of the question's content words in what supports a phrase."""
+    wanted = set(content_stems(question))
+    held = set(content_stems(" ".join(f"{one.context} {one.text}" for one in proved[1].sources)))
+    return len(wanted & held) / max(1, len(wanted))
 
 
 def _of(found: Found, name: str) -> list[SourceSentence]:

@@ -83,7 +83,10 @@ class Settings(BaseModel):
     refuse_below: float = Field(0.3, ge=0, le=1)
     search_gate: float = Field(0.02, ge=0, le=1)
     rival_closeness: float = Field(
-        0.8, ge=0, le=1.01, description="how near the best source another must be to be asked too"
+        0.8,
+        ge=0,
+        le=1.01,
+        description="how near the best source another must be to be asked too; over 1: none is",
     )
     rival_doubt: float = Field(0.5, ge=0, le=1)
 
