@@ -1,12 +1,9 @@
 """Does a question stand alone, and if not, which question was meant? Pure; English questions.
 
-A rewrite by the model costs a call and can go wrong, so it is made only where the words show
-that the
-question leans on what was said before, and rules make it where they are sure: a name put in
-place of
-another of its kind, a pronoun with one thing to point to. The rules know words and capital
-letters, not
-grammar: where two readings are open they give none.
+A rewrite by the model costs a call and can go wrong, so it is made only where the words show that the
+question leans on what was said before, and rules make it where they are sure: a name put in place of
+another of its kind, a pronoun with one thing to point to. The rules know words and capital letters,
+not grammar: where two readings are open they give none.
 """
 
 from __future__ import annotations
@@ -16,6 +13,18 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from rag.phrases import (
+    AUX,
+    DEMONYM,
+    GENERIC,
+    PREP,
+    YEAR,
+    bare,
+    definite_phrases,
+    names_in,
+    plain,
+    sort_of,
+)
 from rag.words import STOP_WORDS, content_words, fold, words
 
 if TYPE_CHECKING:
@@ -23,11 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fill", "leans_on_history", "standalone", "topic"]
 
-_AUX = (
-    "is|are|was|were|do|does|did|has|have|had|can|could|will|would|shall|should|may|might|must|am"
-)
 _WH = "who|whom|whose|what|when|where|why|how|which"
-_PREP = "in|on|at|by|from|to|for|of|with|under|since|until|during|near|about|before|after"
 _OPENER = re.compile(
     r"\s*(?:(?:and|but|or|so|no|also|ok(?:ay)?|then|thanks|thank you|yes|got it|no worries"
     r"|i (?:see|understand)(?=[.,!])|(?:that|this|it) is (?:fine|great|good|interesting)|great|"
@@ -39,9 +44,7 @@ _CONTINUES = re.compile(
     r"|\s*(?:i|you) (?:mean|meant)\b",
     re.IGNORECASE,
 )
-_ASKS = re.compile(
-    rf"\s*(?:(?:{_PREP})\s+)?(?:{_WH}|{_AUX})\b|\s*(?:tell|list|name|define)\b", re.I
-)
+_ASKS = re.compile(rf"\s*(?:(?:{PREP})\s+)?(?:{_WH}|{AUX})\b|\s*(?:tell|list|name|define)\b", re.I)
 
 # Words that look back only in some places: what stands around them decides.
 _POINTER = re.compile(
@@ -49,7 +52,7 @@ _POINTER = re.compile(
     r"|\b(?P<named>(?:this|that|these|those|the (?:same|latter)|such)(?: [a-z]\w+)?)\b|"
     r"\b(?P<place>there)\b"
     rf"|\b(?P<other>since then|by then|then|(?:this|that|which|other|another|new|old) ones?|"
-    rf"ones|the former(?=\s*(?:[?.!,]|$|{_AUX}\b))|if so|one(?=\s*[?.!]*$))\b",
+    rf"ones|the former(?=\s*(?:[?.!,]|$|{AUX}\b))|if so|one(?=\s*[?.!]*$))\b",
     re.IGNORECASE,
 )
 _EASY = (
@@ -59,7 +62,7 @@ _EASY = (
     "cheaper|mandatory"
 )
 _HOLLOW = re.compile(  # pronouns that point to nothing
-    rf"\bthere (?:\w+n't|{_AUX}|be|been|exists?|any)\b|\b(?:{_AUX}|isn't|aren't) there\b|\bif "
+    rf"\bthere (?:\w+n't|{AUX}|be|been|exists?|any)\b|\b(?:{AUX}|isn't|aren't) there\b|\bif "
     rf"there\b"
     rf"|\bit (?:\w+ )?(?:{_EASY})(?: \w+)? (?:that|to|for|if)\b|\bit(?:'s| is| was)? (?:\w+ "
     rf")?(?:{_EASY})\b"
@@ -76,87 +79,16 @@ _HOLLOW = re.compile(  # pronouns that point to nothing
     r"|\bthat (?:is|are|was|were|has|have|had|can|could|will|would|may|must|should)\b(?<=\w)",
     re.IGNORECASE,
 )
-_BEFORE_THAT = re.compile(rf"(?:^|[,.?!]|\b(?:{_AUX}|{_PREP}|and|or|like|than))\s*$", re.IGNORECASE)
+_BEFORE_THAT = re.compile(rf"(?:^|[,.?!]|\b(?:{AUX}|{PREP}|and|or|like|than))\s*$", re.IGNORECASE)
 _CLAUSE = re.compile(
     rf"(?:[.?!;]|,|\band\b|\bor\b|\bbut\b)\s*(?:(?:and|but|"
-    rf"then)\s+)?(?:(?:{_PREP})\s+)?(?:{_WH}|{_AUX})\b"
+    rf"then)\s+)?(?:(?:{PREP})\s+)?(?:{_WH}|{AUX})\b"
     r"|\b(?:when|after|before|because|if|while|since|until|although|once|that|who|which|where|"
     r"as|so)\s+\S+$",
     re.IGNORECASE,
 )
 
-_NAME = re.compile(
-    r"(?:\b[Tt]he )?(?<![\w'’-])[A-Z][\w&.-]*(?:[ ](?:(?:of|for|de|du|von|van|der|la)[ ](?:the[ "
-    r"])?)?"
-    r"(?:[A-Z][\w&-]*|\d{1,3}\b))*"
-)
-_SKIP = STOP_WORDS | frozenset("ok okay yes thanks thank hi hello sorry ive im id ill".split())
-_YEAR = re.compile(
-    r"\b(?:(?:jan|febr?|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)\w*\.? (?:\d{1,2},? )?)?"
-    r"(?:1[5-9]|20)\d\d\b(?![-–]\d)",
-    re.IGNORECASE,
-)
-_COUNTRIES = frozenset(
-    """afghanistan albania algeria angola argentina armenia australia austria azerbaijan
-    bangladesh belarus
-    belgium bolivia brazil bulgaria cambodia cameroon canada chile china colombia croatia cuba
-    cyprus denmark
-    ecuador egypt england estonia ethiopia finland france georgia germany ghana greece hungary
-    iceland india
-    indonesia iran iraq ireland israel italy japan jordan kazakhstan kenya kosovo kuwait
-    kyrgyzstan laos latvia
-    lebanon libya lithuania luxembourg malaysia mali malta mexico moldova mongolia montenegro
-    morocco mozambique
-    myanmar namibia nepal netherlands nicaragua niger nigeria norway pakistan panama paraguay
-    peru philippines
-    poland portugal qatar romania russia rwanda scotland senegal serbia singapore slovakia
-    slovenia somalia spain
-    sudan sweden switzerland syria taiwan tajikistan tanzania thailand tunisia turkey
-    turkmenistan uganda uk
-    ukraine uruguay us usa uzbekistan venezuela vietnam wales yemen zambia zimbabwe""".split()
-) | {
-    "united states", "united kingdom", "soviet union", "ussr", "south korea", "north korea",
-    "saudi arabia", "new zealand", "south africa", "czech republic", "bosnia", "uae", "great britain",
-}  # fmt: skip
-_INSTITUTIONS = re.compile(
-    r"\b(?:union|states|kingdom|nations|court|council|commission|committee|parliament|senate|"
-    r"house|congress|"
-    r"ministry|department|agency|bank|fund|university|college|school|institute|company|"
-    r"corporation|inc|ltd|"
-    r"party|organi[sz]ation|association|society|church|army|navy|league|club|office|board|"
-    r"center|centre|"
-    r"service|services|authority|group|team|foundation|museum|hospital|red cross)\b",
-    re.IGNORECASE,
-)
-_THINGS = re.compile(
-    r"\b(?:memorandum|treaty|agreement|act|accords?|pact|convention|protocol|charter|war|battle|"
-    r"law|plan|"
-    r"program(?:me)?|project|policy|report|day|city|county|island|river|mountains?|sea|ocean|"
-    r"street|lake|park|"
-    r"tower|bridge|airport|cloud|assistant|system|server|platform|software|the|of|new|north|"
-    r"south|east|west|"
-    r"san|los|st|united|world|fort|mount|great|api|sdk|constitution|declaration|revolution|empire|"
-    r"republic|federation|conference|summit|cup|prize|award|series|building|station|online|"
-    r"standard|model)\b"
-    r"|\d",
-    re.IGNORECASE,
-)
-_DEMONYM = re.compile(
-    r"(?:[a-z]ish|ese|[a-z]ian|ean|[a-z]ican|French|German|Dutch|Greek|Swiss|Iraqi|Israeli|"
-    r"Czech|Thai)$"
-)
-_GENERIC = frozenset(
-    "country nation state city town treaty agreement memorandum accord pact convention protocol "
-    "organisation "
-    "organization alliance company firm law act war battle book film movie song show program "
-    "programme project "
-    "event place university bank product service tool plan policy institution".split()
-)
-
-
 _BARE_NOUN = re.compile(r"\b[Tt]he ([a-z]{4,})\b")
-
-
 _LONGEST = 600
 """Characters of a question that are looked at; longer ones the rules leave alone."""
 
@@ -175,16 +107,16 @@ def leans_on_history(question: str) -> bool:
     """Whether a question has words that point back, opens like a continuation, or names nothing."""
     question = question[:_LONGEST]
     if _CONTINUES.match(question):
-        return not (re.match(r"\s*what else\b", question, re.I) and _names(question))
+        return not (re.match(r"\s*what else\b", question, re.I) and names_in(question))
     opener = _OPENER.match(question)
     body = question[opener.end() :] if opener else question
     if _pointers(body) or _CONTINUES.match(body):
         return True
-    if opener and not (_ASKS.match(body) and (_names(body) or _YEAR.search(body))):
+    if opener and not (_ASKS.match(body) and (names_in(body) or YEAR.search(body))):
         return True
     if len(content_words(body)) >= 2:
         return False
-    return not (_names(body) or re.match(r"\s*(?:what (?:is|are) (?:an? )?|define "
+    return not (names_in(body) or re.match(r"\s*(?:what (?:is|are) (?:an? )?|define "
     r")(?!the\b)\w{3,}", body, re.I)
                 and content_words(body))  # fmt: skip
 
@@ -201,7 +133,7 @@ def standalone(question: str, history: Sequence[Message]) -> str | None:
     turn: _Turn | None = None
     first = True
     for message in history[-10:]:
-        text = _plain(message["content"])
+        text = plain(message["content"])
         if message["role"] == "user":
             turn = _meant(text, turn) if len(text) <= _LONGEST else _Turn(None)
             turn, first = turn._replace(first=first), False
@@ -223,7 +155,7 @@ def topic(question: str) -> str | None:
         asked,
         re.IGNORECASE,
     )
-    names = [name for _, name in _names(question)]
+    names = [name for _, name in names_in(question)]
     if defined and not _pointers(question):
         found = defined[1]
         if [n for n in names if n in found] == names and content_words(found):
@@ -231,7 +163,7 @@ def topic(question: str) -> str | None:
             return re.sub(r"^an? ", "the ", lowered if re.match(r"(?:The|An?) ", found) else found)
     if (
         re.search(
-            rf"(?<!'s) (?!(?:{_AUX})\b)\S+ {re.escape(names[0])} (?!(?:{_PREP})\b)[a-z]", question
+            rf"(?<!'s) (?!(?:{AUX})\b)\S+ {re.escape(names[0])} (?!(?:{PREP})\b)[a-z]", question
         )
         if names
         else 0
@@ -239,7 +171,7 @@ def topic(question: str) -> str | None:
         after = question.split(names[0], 1)[1].split()
         if after and after[0].strip("?.!,") not in STOP_WORDS:
             return None  # "estimate the SSA benefits": the name is only part of what is spoken of
-    phrases = _definite_phrases(question)
+    phrases = definite_phrases(question)
     if phrases is None or len(names) + len(phrases) != 1 or _pointers(question):
         return None
     return names[0] if names else phrases[0]
@@ -277,7 +209,7 @@ def fill(question: str, about: str | None, person: str | None = None) -> str | N
 
 
 def _referent(match: re.Match[str], word: str, about: str | None, person: str | None) -> str | None:
-    sort = _sort(about) if about else None
+    sort = sort_of(about) if about else None
     plural = bool(about and re.search(r"[a-z]s$", about) and sort is None)
     match match.lastgroup:
         case "person":
@@ -298,7 +230,7 @@ def _referent(match: re.Match[str], word: str, about: str | None, person: str | 
             ):
                 return None
             same = noun in words(about)
-            return about if same or (noun in _GENERIC and _names(f"x {about}")) else None
+            return about if same or (noun in GENERIC and names_in(f"x {about}")) else None
     return None
 
 
@@ -317,7 +249,7 @@ def _meant(question: str, before: _Turn | None) -> _Turn:
         return _Turn(None)
     bare = re.fullmatch(r"\s*(when|where|why|how)\s*[?!.]*\s*", body, re.IGNORECASE)
     if bare:
-        asked = re.match(rf"\s*(?:(?:when|where|why|how) )?((?:{_AUX}) .+)", before.question, re.I)
+        asked = re.match(rf"\s*(?:(?:when|where|why|how) )?((?:{AUX}) .+)", before.question, re.I)
         if not asked:
             return _Turn(None)
         return _Turn(
@@ -341,7 +273,7 @@ def _thing(before: _Turn) -> str | None:
     if re.fullmatch(r"the [a-z]+", about) and not before.first:
         return None  # this may itself have pointed back
     defines = re.match(r"\s*what(?: is| are|'s| was| were| does) ", question, re.I)
-    if _sort(about) == "person":
+    if sort_of(about) == "person":
         return about if defines else None
     asks = re.match(r"\s*(?:in |on |by |of )?(?:what|which)\b", question, re.I)
     if asks and not (defines and not re.search(r"\b(?:of|for|in|by)\b", question)):
@@ -353,12 +285,12 @@ def _person(before: _Turn) -> str | None:
     """Whom "he" or "she" means: the one person in the last question or opening of its answer."""
     question = before.question or ""
     is_thing = re.match(r"\s*what (?:is|are|was|were)\b", question, re.I)
-    asked = [n for _, n in _names(question) if _sort(n) == "person" and not is_thing]
+    asked = [n for _, n in names_in(question) if sort_of(n) == "person" and not is_thing]
     known = re.match(r"\s*[Ww]ho(?: is|'s| was) ([A-Z][\w.-]+(?: [A-Z][\w.-]+)*)\s*\?*$", question)
     if known:
         return known[1]
     first = re.split(r"(?<=[a-z)\]][.!?])\s", before.answer, maxsplit=1)[0]
-    said = [name for _, name in _names(f"x {first}") if _sort(name) == "person"]
+    said = [name for _, name in names_in(f"x {first}") if sort_of(name) == "person"]
     people = {
         name for name in asked + said if not any(name != n and name in n for n in asked + said)
     }
@@ -367,10 +299,10 @@ def _person(before: _Turn) -> str | None:
 
 def _named_in_full(question: str, before: _Turn | None) -> str:
     """ "the treaty" by the name that the last question gave it, where it names nothing itself."""
-    if before is None or before.question is None or _names(question):
+    if before is None or before.question is None or names_in(question):
         return question
     found = _BARE_NOUN.findall(question)
-    names = {name for _, name in _names(before.question)}
+    names = {name for _, name in names_in(before.question)}
     if len(found) != 1 or len(names) != 1:
         return question
     name = names.pop()
@@ -383,7 +315,7 @@ def _named_in_full(question: str, before: _Turn | None) -> str:
 _REPLACES = re.compile(
     r"\s*(?:(?:and|but|or|so|ok(?:ay)?|no|sorry|thanks)\b[\s,.!]*)*(?:(?:what|how) about\s+|i "
     r"mean[t]?\s+|not\s+(?P<old>"
-    rf"[\w .&-]{{2,40}}?)\s*(?:,|but)\s*)?(?P<prep>(?:{_PREP})\s+)?(?P<new>[\w .&'’-]{{2,50}}?)"
+    rf"[\w .&-]{{2,40}}?)\s*(?:,|but)\s*)?(?P<prep>(?:{PREP})\s+)?(?P<new>[\w .&'’-]{{2,50}}?)"
     r"(?:,?\s+not\s+(?P<late>[\w .&-]{2,40}?))?(?:\s+(?:instead|then))?\s*[?.!]*\s*",
     re.IGNORECASE,
 )
@@ -397,14 +329,14 @@ def _swap(question: str, asked: str) -> str | None:
     continues = match.start("new") > 0 or bool(match["late"])
     new, prep = re.sub(r"['’]s?$", "", match["new"].strip()), (match["prep"] or "").lower()
     old = match["old"] or match["late"]
-    is_year = bool(_YEAR.fullmatch(new))
-    names = [name for _, name in _names(f"x {new}")]
+    is_year = bool(YEAR.fullmatch(new))
+    names = [name for _, name in names_in(f"x {new}")]
     if not _ASKS.match(asked):
         return ""
     if not is_year and names != [new]:
         return _swap_modifier(new, asked) if continues and not prep else ""
     if is_year:
-        years = list(_YEAR.finditer(asked))
+        years = list(YEAR.finditer(asked))
         if len(years) > 1 or re.search(r"\b(?:between|from)\b", asked, re.I):
             return ""
         if not years:
@@ -419,29 +351,29 @@ def _swap(question: str, asked: str) -> str | None:
         if prep and lead and prep.strip() != lead[1].lower():
             return _put(asked, (lead.start(1), spans[0][1]), prep + new)
         return _put(asked, spans[0], new)
-    targets = list(_names(asked))
-    if not continues and not ("?" in question and _sort(new)):
+    targets = list(names_in(asked))
+    if not continues and not ("?" in question and sort_of(new)):
         return ""
     if prep:
         targets = [t for t in targets if re.search(rf"\b{prep.strip()} $", asked[: t[0][0]], re.I)]
     if old:
-        targets = [(span, name) for span, name in targets if _bare(name) == _bare(old.strip())]
+        targets = [(span, name) for span, name in targets if bare(name) == bare(old.strip())]
     elif len(targets) > 1:
-        sort = _sort(new)
-        targets = [(span, name) for span, name in targets if sort and _sort(name) == sort]
+        sort = sort_of(new)
+        targets = [(span, name) for span, name in targets if sort and sort_of(name) == sort]
     if len(targets) != 1:
         return ""
     (span, name) = targets[0]
-    if bool(_DEMONYM.search(name)) != bool(_DEMONYM.search(new)) or _bare(name) == _bare(new):
+    if bool(DEMONYM.search(name)) != bool(DEMONYM.search(new)) or bare(name) == bare(new):
         return ""
-    if not old and {"person"} < {_sort(name), _sort(new)} - {None, "thing"}:
+    if not old and {"person"} < {sort_of(name), sort_of(new)} - {None, "thing"}:
         return ""
     about = topic(asked)
     if (
         about
         and name in about
         and f"{name}'s" not in asked
-        and not _bare(about).endswith(_bare(name))
+        and not bare(about).endswith(bare(name))
     ):
         return ""  # "the OTC market": the name is only part of what was spoken of
     return _put(asked, span, new)
@@ -452,7 +384,7 @@ def _swap_modifier(new: str, asked: str) -> str:
     match = re.fullmatch(r"((?:the )?)([\w-]+) ([a-z].*)", new)
     if not match or (not match[1] and match[2].endswith("ing")):
         return ""
-    alike = rf"\b{match[1]}(?!(?:{_AUX}|{_PREP}|the|an?)\b)[\w-]+ {re.escape(match[3])}\b"
+    alike = rf"\b{match[1]}(?!(?:{AUX}|{PREP}|the|an?)\b)[\w-]+ {re.escape(match[3])}\b"
     found = list(re.finditer(alike, asked, re.IGNORECASE))
     if (
         len(found) != 1
@@ -465,79 +397,6 @@ def _swap_modifier(new: str, asked: str) -> str:
 
 def _put(text: str, span: tuple[int, int], new: str) -> str:
     return text[: span[0]] + new + text[span[1] :]
-
-
-def _bare(name: str) -> str:
-    return re.sub(r"^the ", "", fold(name))
-
-
-def _plain(text: str) -> str:
-    """A turn without citation markers and Markdown emphasis."""
-    return re.sub(r"\s*\[\d{1,3}\](?:\([^)\s]*\))?|\*\*", "", text).strip()
-
-
-@lru_cache(maxsize=512)
-def _names(text: str) -> tuple[tuple[tuple[int, int], str], ...]:
-    """Names by their capital letters, with where they stand; a question's first word is none."""
-    found = []
-    for match in _NAME.finditer(text):
-        start, end = match.span()
-        while text[start:end] and text[end - 1] in ".-&":
-            end -= 1
-        for word in re.finditer(r"\S+\s*", text[start:end]):
-            bare = fold(word.group().strip())
-            if bare == "the" and word.end() < end - start:
-                break
-            if re.sub(r"\W", "", bare) not in _SKIP or word.group().strip() in ("US", "IT", "WHO"):
-                break
-            start += word.end() - word.start()
-        name = text[start:end]
-        first = not text[: match.start()].strip() and start == match.start()
-        if _bare(name) in ("", "the") or (first and " " not in name and not name[1:2].isupper()):
-            continue
-        found.append(((start, end), name))
-    return tuple(found)
-
-
-def _sort(name: str) -> str | None:
-    """What a name looks like: "country", "institution", "thing", "person" or None."""
-    bare = _bare(name)
-    if bare in _COUNTRIES:
-        return "country"
-    name = re.sub("^[Tt]he ", "", name)
-    if _INSTITUTIONS.search(bare) or re.fullmatch(r"[A-Z]{2,6}", name):
-        return "institution"
-    if _THINGS.search(name):
-        return "thing"
-    if re.fullmatch(r"[A-Z][\w.'’-]+(?: (?:de|du|von|van|der|la))*(?: [A-Z][\w.'’-]+){1,3}", name):
-        return "person"
-    return None
-
-
-def _definite_phrases(question: str) -> list[str] | None:
-    """The "the …" phrases without a name; None where it is unclear where one ends."""
-    found = []
-    for match in re.finditer(
-        rf"(?:\b({_AUX})\s+)?\b(the|an?)\s+((?:[a-z][\w-]*\s*)+)",
-        question[:1].lower() + question[1:],
-    ):
-        run = match[3].split()
-        stop = next(
-            (n for n, w in enumerate(run) if w.lower() in STOP_WORDS or re.fullmatch(_PREP, w)),
-            len(run),
-        )
-        noun, rest = run[:stop], run[stop:]
-        if rest[:1] == ["of"] or len(noun) > 4:
-            return None
-        if match[1] and (stop == len(run) or len(noun) > 1):
-            noun = noun[:-1]  # the verb or adjective of an inverted question
-        elif len(noun) > 1 and re.search(r"ed$", noun[-1]):
-            noun = noun[:-1]
-        if not noun:
-            return None
-        if match[2].lower() == "the":
-            found.append(f"the {' '.join(noun)}")
-    return found
 
 
 @lru_cache(maxsize=512)
@@ -557,13 +416,13 @@ def _inward(question: str, match: re.Match[str]) -> bool:
     if match.lastgroup == "named" and " " in word and not word.startswith("such"):
         if word.split()[-1] in words(before):
             return True
-    if word.startswith("that ") and word[5:] in _GENERIC:
+    if word.startswith("that ") and word[5:] in GENERIC:
         return False
     if word.startswith("that") or word == "then":
         return not _BEFORE_THAT.search(before)
     if match.lastgroup not in ("person", "thing", "group"):
         return False
-    spoken_of: Iterable[object] = _names(before) or re.findall(
+    spoken_of: Iterable[object] = names_in(before) or re.findall(
         r"\b(?:the|an?|my|your|our|some|any)\s+[a-z]\w+",
         re.sub(r"\b(?:a )?few\b", "", before),
         re.I,

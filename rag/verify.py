@@ -7,8 +7,8 @@ the sources contradict or do not hold makes a sentence unsupported, however many
 
 A number, date or name has to agree with *one* source, in the place where that source speaks of the
 same: "$10 billion" is no evidence for this year's revenue because last year's stands next to it. Who
-did what to whom is not parsed, but the words on either side of a name tell its place: roles that are
-swapped are doubted, and at best partly supported.
+did what to whom is not parsed: the words on either side of a name tell its place. So roles that are
+swapped raise a doubt where those words differ enough ("Rome defeated Carthage"), but not always.
 """
 
 from __future__ import annotations
