@@ -36,8 +36,13 @@ from rag.settings import load_settings
 
 __all__ = ["Labelled", "app", "fit", "labelled", "search_rows"]
 
-_STRENGTH = {"search": 10.0, "answer": 1.0}  # the inverse of the penalty
-_LONG, _MOST = 15, 0.7
+_STRENGTH = {"search": 10.0, "answer": 0.3}  # the inverse of the penalty
+# The signals that help in cross-validation; the log has what each of the others buys.
+_USED = {"search": (), "answer": ("answerable", "asked_in_cited", "names_in_cited")}
+# How large a signal's weight may easily become: words in common tell right answers from wrong ones on
+# every set, but not an adversarial question from its neighbour.
+_TRUST = {"asked_in_cited": 0.35, "names_in_cited": 0.35}
+_LONG, _MOST = 15, 0.5
 _TARGET = Path(__file__).resolve().parent.parent / "rag" / "confidence.json"
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -92,18 +97,34 @@ def search_rows(questions: Iterable[str], collection: Collection) -> list[dict[s
 
 
 def fit(
-    signals: Sequence[dict[str, float]], right: Sequence[bool], strength: float = 1.0
+    signals: Sequence[dict[str, float]],
+    right: Sequence[bool],
+    strength: float = 1.0,
+    only: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Intercept and weights by name, of a logistic regression over unscaled signals."""
+    """Intercept and weights by name, of a logistic regression.
+
+    The penalty is on weights of standardised signals; the weights returned are for signals as they
+    are. `only`: the signals to use (all of them without it); those that never vary are left out.
+    """
     from sklearn.linear_model import LogisticRegression
 
     if len(set(right)) < 2:
         raise InputError("every label is the same: nothing can be fitted; take other runs")
-    names = sorted({name for row in signals for name in row})
+    names = sorted(only or {name for row in signals for name in row})
     matrix = np.array([[row.get(name, 0.0) for name in names] for row in signals])
-    model = LogisticRegression(C=strength, max_iter=1000).fit(matrix, right)
-    weights = dict(zip(names, (round(float(w), 4) for w in model.coef_[0]), strict=True))
-    return {"intercept": round(float(model.intercept_[0]), 4), "weights": weights}
+    mean, spread = matrix.mean(axis=0), matrix.std(axis=0)
+    varies = spread > 1e-9
+    if not varies.any():
+        raise InputError(f"none of {', '.join(names)} varies: take runs of this version, or more")
+    trust = np.array([_TRUST.get(name, 1.0) for name in names])[varies] / spread[varies]
+    scaled = (matrix[:, varies] - mean[varies]) * trust
+    model = LogisticRegression(C=strength, max_iter=1000).fit(scaled, right)
+    raw = model.coef_[0] * trust
+    kept = [name for name, does in zip(names, varies, strict=True) if does]
+    weights = dict(zip(kept, (round(float(w), 4) for w in raw), strict=True))
+    intercept = float(model.intercept_[0]) - float(raw @ mean[varies])
+    return {"intercept": round(intercept, 4), "weights": weights}
 
 
 @app.command()
@@ -149,7 +170,7 @@ def _write(
 ) -> None:
     held = json.loads((out if out.exists() else _TARGET).read_text("utf-8"))
     counts = {"fitted_on": about, "n": len(right), "positive": sum(right)}
-    held[name] = fit(signals, right, _STRENGTH[name]) | counts
+    held[name] = fit(signals, right, _STRENGTH[name], _USED[name]) | counts
     out.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
     typer.echo(f"{name}: fitted on {len(right)}, {sum(right)} of them positive: {out}")
 

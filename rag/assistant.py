@@ -125,17 +125,19 @@ class Assistant:
         answered = [one for one in readings if self._stands(one)]
         if draft.style == "full" and len(readings) == 1 and _may_hold(readings[0]):
             answered = readings
-        kept = [proved for one in answered for proved in one.kept]
+        kept: list[Proved] = [proved for one in answered for proved in one.kept]
         dropped: list[Line] = []
         if draft.style == "full" and answered:
             yield Stage("writing")
-            question = " ".join(one.question for one in answered)
             whole = len(answered) == len(readings)
-            text = yield from reader.sentences(
-                draft, found, draft.standalone if whole else question
-            )
+            question = " ".join(one.question for one in answered)
+            question = draft.standalone if whole else question
+            fact = reader.fact(found, readings)
+            text = yield from reader.sentences(draft, found, question, fact)
             written, dropped = prove(lines_of(text, found.text), question, found.sentences)
-            kept = written or kept
+            # A sentence that does not say what was found is no answer, however well supported.
+            if written and (not fact or decide.agreement(fact, written) == 1):
+                kept = written
             answered = [one if one.kept else _by(one, reader, found, written) for one in answered]
             answered = [one for one in answered if self._stands(one)]
         if not answered or not kept:

@@ -22,6 +22,7 @@ __all__ = ["Line", "Proved", "Sheet", "lines_of", "phrase_of", "prove"]
 _OWN_MARKERS = re.compile(
     r"\s*(\[\d+(?:\s*,\s*\d+)*\]|[(<]sources?\s*\d+[^)>]*[)>]|</?source[^>]*>)", re.IGNORECASE
 )
+_LONGEST_PHRASE = 60  # characters; one that is longer and has a full stop inside goes on too far
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
 
 
@@ -40,7 +41,11 @@ Proved = tuple[Line, Support]
 def phrase_of(text: str, sources: str = "") -> str:
     """The phrase that a reply to the short form is, without quotes; empty where it declines."""
     text = clean(_OWN_MARKERS.sub("", text), sources).strip()
-    phrase = text.split("\n", 1)[0].strip().strip("\"'“”").removesuffix(".")
+    line = text.split("\n", 1)[0].strip()
+    spans = sentence_spans(line)
+    if len(spans) > 1 and len(line) > _LONGEST_PHRASE:
+        line = line[: spans[0][1]]
+    phrase = line.strip().strip("\"'“”").removesuffix(".")
     return "" if phrase.casefold().startswith(NO_ANSWER) else phrase
 
 

@@ -75,8 +75,8 @@ class Generator(Protocol):
 
         Closing the iterator stops the model. `adapted`: with the adapter, where there is one.
         `again`: these messages begin like the last ones, and what both share need not be read
-        again. `withhold`: a reply not to be given; how probable it was goes into the record, and
-        the best other reply is given instead. A generator may ignore all three.
+        again, whichever way it was read. `withhold`: a reply not to be given; how probable it was
+        goes into the record, and the best other one is given. A generator may ignore all three.
 
         Raises:
             ModelError: the model can't be reached or opened.
@@ -194,9 +194,9 @@ class LocalGenerator:
         started = time.perf_counter()
         ids = self.tokenizer.prompt_ids(messages)
         into.prompt_tokens = len(ids)
-        if adapted != self._model.adapted:
+        if adapted != self._model.adapted and not again:
             self._forget()
-            self._model.adapted = adapted
+        self._model.adapted = adapted
         logits = self._read_prompt(ids, messages, again)[-1:]
         if withhold:
             logits = self._withhold(logits, withhold, into)

@@ -16,11 +16,19 @@ from rag.generate import Message
 from rag.sentences import sentence_spans
 from rag.suspect import are_instructions, clean, heading
 
-__all__ = ["Style", "answer_messages", "asks_for_list", "rewrite_messages", "NO_ANSWER", "VERSION"]
+__all__ = [
+    "Style",
+    "answer_messages",
+    "asks_for_list",
+    "rewrite_messages",
+    "wants_list",
+    "NO_ANSWER",
+    "VERSION",
+]
 
 Style = Literal["full", "short"]
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the words below change: caches of answers are keyed by it."""
 
 NO_ANSWER = "unanswerable"
@@ -54,15 +62,24 @@ _REWRITE = (
 )
 
 
-def answer_messages(question: str, evidence: Sequence[Evidence], style: Style) -> list[Message]:
-    """The messages that ask for an answer from the evidence."""
+def answer_messages(
+    question: str, evidence: Sequence[Evidence], style: Style, phrase: str = ""
+) -> list[Message]:
+    """The messages that ask for an answer from the evidence; all styles differ in the end alone.
+
+    With a `phrase`, full style asks for a sentence that says it.
+    """
     parts = []
     for item in evidence:
         date = f", {item.date}" if item.date else ""
         name = re.sub(r"[\[\]]", " ", heading(item.title, item.document))
         parts.append(f"[{name}{date}]\n{_without_headings(item.text)}")
     sources = "\n\n".join(parts)
-    form = _LIST_FORM if style == "full" and _wants_list(question, evidence) else _FORM[style]
+    form = _FORM[style]
+    if style == "full" and phrase:
+        form = f"The answer is: {' '.join(phrase.split())}\nSay it in one complete sentence."
+    elif style == "full" and wants_list(question, evidence):
+        form = _LIST_FORM
     return [
         {"role": "system", "content": _SYSTEM},
         {"role": "user", "content": f"{sources}\n\nQuestion: {question}\n{form}"},
@@ -74,7 +91,7 @@ def _without_headings(text: str) -> str:
     return re.sub(r"(?m)^(\s*)\[", r"\1(", text)
 
 
-def _wants_list(question: str, evidence: Sequence[Evidence]) -> bool:
+def wants_list(question: str, evidence: Sequence[Evidence]) -> bool:
     """The question asks for several things, or what answers it best is a list in its source."""
     first = evidence[0].sentences if evidence else ()
     items = sum(bool(_ITEM.match(sentence.text)) for sentence in first)

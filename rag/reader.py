@@ -16,7 +16,7 @@ from rag.compose import Line, Proved, phrase_of, prove
 from rag.draft import Draft, Event, Found, Reading, Stage, Steps, Token
 from rag.evidence import Evidence, SourceSentence, choose
 from rag.generate import Generation, Generator
-from rag.prompt import NO_ANSWER, Style, answer_messages, asks_for_list
+from rag.prompt import NO_ANSWER, Style, answer_messages, asks_for_list, wants_list
 from rag.settings import Settings
 from rag.words import content_stems
 
@@ -59,12 +59,23 @@ class Reader:
         signals = decide.signals(question, phrase, candidates, found.sentences, supports, record)
         return Reading(question, phrase, tuple(kept), record, signals, decide.confidence(signals))
 
-    def sentences(self, draft: Draft, found: Found, question: str) -> Steps[Event, None, str]:
-        """Sentences that answer `question`, unchecked; its evidence was just read."""
+    def sentences(
+        self, draft: Draft, found: Found, question: str, phrase: str = ""
+    ) -> Steps[Event, None, str]:
+        """Sentences that answer `question`, or say `phrase`, unchecked; its evidence was just read."""
         record = Generation()
-        for piece in self._ask(draft, question, found.evidence, "full", record, again=True):
+        for piece in self._ask(draft, question, found.evidence, "full", record, True, phrase):
             yield Token(piece)
         return record.text
+
+    @staticmethod
+    def fact(found: Found, readings: Sequence[Reading]) -> str:
+        """The proved phrase, where one fact was asked for and it is that; else nothing."""
+        if len(readings) != 1 or not readings[0].kept:
+            return ""
+        question = readings[0].question
+        one = shape.kind(question) in _FACTS and not wants_list(question, found.evidence)
+        return readings[0].phrase if one else ""
 
     def compare(
         self, draft: Draft, found: Found, reading: Reading
@@ -125,14 +136,16 @@ class Reader:
         style: Style,
         record: Generation,
         again: bool,
+        phrase: str = "",
     ) -> Iterator[str]:
         began = time.perf_counter()
         short = style == "short"
         yield from self._generator.stream(
-            answer_messages(question, evidence, style),
+            answer_messages(question, evidence, style, phrase),
             _PHRASE_TOKENS if short else self._settings.max_new_tokens,
             record,
-            adapted=True,
+            # The adapter was taught phrases: sentences are the plain model's, over what was read.
+            adapted=short,
             again=again,
             withhold=NO_ANSWER if short else "",
         )

@@ -78,7 +78,7 @@ def write_run(path: Path) -> Path:
     lines = []
     for name, answers in golds.items():
         question = Question(name, "Where?", Gold(answers=answers), answerable=name != "c")
-        signals = {} if name == "e" else {"dense": 0.5}
+        signals = {} if name == "e" else {"answerable": float(name == "a")}
         reply = Answer("Where?", "Where?", "Oslo", False, 0.5, said, signals=signals)
         lines.append(Sample(question, reply.to_dict()).to_json() + "\n")
     (path / "samples.jsonl").write_text("".join(lines), encoding="utf-8")

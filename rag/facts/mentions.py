@@ -69,7 +69,7 @@ def check_mentions(mentions: Iterable[Mention], case: Comparison) -> Findings:
             found.agreed.append(mention)
             gap, misplaced = _gap(mention, case, here, rival)
             found.gaps.append(gap)
-            if rival and misplaced:
+            if rival and misplaced and not (mention.soft and mention.kind == "name"):
                 found.clashes.append(
                     f"the source says {rival.place.mention.text} here, not {mention.text}"
                 )
