@@ -153,7 +153,9 @@ class Assistant:
         yield Finished(self._compose(draft, found, answered, kept, dropped, missing, *sides))
 
     def _stands(self, reading: Reading) -> bool:
-        return bool(reading.kept) and reading.sure >= self.settings.refuse_below
+        """Whether to answer: something supports it, a "when" got a date, and it is probable enough."""
+        fits = bool(reading.kept) and reading.signals["type_fits"] > 0
+        return fits and reading.sure >= self.settings.refuse_below
 
     def _search(self, draft: Draft, documents: Sequence[Document] | None) -> Found:
         retrieved = self._retrieve(draft.standalone, documents)

@@ -27,6 +27,7 @@ _MOST_SOURCES = 6
 _SOURCE_TOKENS = 110
 _GIVEN = 0.5  # documents that come with a question are all meant: half as near is near enough
 _STRANGER = 0.3  # and one of a collection has to be surer of its answer
+_LONGEST_FACT = 12  # words
 _FACTS = ("when", "who", "where", "count", "amount", "other")
 
 
@@ -75,7 +76,8 @@ class Reader:
             return ""
         question = readings[0].question
         one = shape.kind(question) in _FACTS and not wants_list(question, found.evidence)
-        return readings[0].phrase if one else ""
+        short = len(readings[0].phrase.split()) <= _LONGEST_FACT
+        return readings[0].phrase if one and short else ""
 
     def compare(
         self, draft: Draft, found: Found, reading: Reading
