@@ -199,7 +199,8 @@ def _folder(entry: Entry, data: Path | None) -> Path | None:
 
 
 def _names(entry: Entry) -> tuple[str, str]:
-    return f"{entry.suite}-{entry.condition}", entry.suite
+    kind = "retrieval" if entry.retrieval_only else entry.condition
+    return f"{entry.suite}-{kind}", entry.suite
 
 
 def _limit(entry: Entry, given: Mapping[str, int]) -> int | None:

@@ -122,12 +122,17 @@ class Assistant:
         readings: list[Reading] = []
         for part in shape.parts(draft.standalone):
             readings.append((yield from reader.phrase(draft, found, part, again=bool(readings))))
+        counts = len(readings) == 1 and not readings[0].kept and bool(found.sentences)
+        if counts and shape.kind(draft.standalone) == "count":
+            text = self._whole_document(found)
+            readings = [reader.counted(found, readings[0], text, draft.style)]
+        counts = counts and bool(readings[0].kept)
         answered = [one for one in readings if self._stands(one)]
         if draft.style == "full" and len(readings) == 1 and _may_hold(readings[0]):
             answered = readings
         kept: list[Proved] = [proved for one in answered for proved in one.kept]
         dropped: list[Line] = []
-        if draft.style == "full" and answered:
+        if draft.style == "full" and answered and not counts:
             yield Stage("writing")
             whole = len(answered) == len(readings)
             question = " ".join(one.question for one in answered)
@@ -147,10 +152,16 @@ class Assistant:
         said = {one.question for one in answered}
         missing = [one.question for one in readings if one.question not in said]
         sides: tuple[list[Group], list[Group]] = ([], [])
-        if len(readings) == 1 and readings[0].kept:
+        if len(readings) == 1 and readings[0].kept and not counts:
             sides = yield from reader.compare(draft, found, readings[0])
         yield Stage("checking")
         yield Finished(self._compose(draft, found, answered, kept, dropped, missing, *sides))
+
+    def _whole_document(self, found: Found) -> str:
+        """The text of the document that holds the best sentence."""
+        best = max(found.sentences, key=lambda one: one.score)
+        home = self._scratch if found.given else self._collection
+        return home.document(best.document).text if home else ""
 
     def _stands(self, reading: Reading) -> bool:
         """Whether to answer: something supports it, a "when" got a date, and it is probable enough."""

@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rag.attribute import Support, attribute
+from rag import shape
+from rag.attribute import Support, attribute, numbers
 from rag.evidence import SourceSentence
 from rag.prompt import NO_ANSWER
 from rag.records import AnswerSentence, Citation, Claim
@@ -75,11 +76,19 @@ def prove(
     dropped: list[Line] = []
     for line in lines:
         support = attribute(line.text, question, sentences)
-        if support.status == "unsupported":
+        if support.status == "unsupported" or not _count_is_there(line, question, support):
             dropped.append(line)
         else:
             kept.append((line, support))
     return kept, dropped
+
+
+def _count_is_there(line: Line, question: str, support: Support) -> bool:
+    """Whether a number that answers a "how many" stands in what is cited: models guess counts."""
+    if shape.kind(question) != "count":
+        return True
+    held = " ".join([question, *(one.text for one in support.sources)])
+    return numbers(line.text) <= numbers(held)
 
 
 @dataclass(slots=True)

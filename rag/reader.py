@@ -6,18 +6,22 @@ a small model is best at it, and how probable "unanswerable" was says whether to
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rag import claims, decide, shape
 from rag.attribute import Support, attribute
 from rag.claims import Group, Said
 from rag.compose import Line, Proved, phrase_of, prove
+from rag.count import count_rows
 from rag.draft import Draft, Event, Found, Reading, Stage, Steps, Token
 from rag.evidence import Evidence, SourceSentence, choose
 from rag.generate import Generation, Generator
 from rag.prompt import NO_ANSWER, Style, answer_messages, asks_for_list, wants_list
 from rag.settings import Settings
+from rag.suspect import is_instruction
 from rag.words import content_stems
 
 __all__ = ["Reader"]
@@ -27,6 +31,8 @@ _MOST_SOURCES = 6
 _SOURCE_TOKENS = 110
 _GIVEN = 0.5  # documents that come with a question are all meant: half as near is near enough
 _STRANGER = 0.3  # and one of a collection has to be surer of its answer
+_MOST_ROWS = 12
+_LONGEST_HEADS = 200  # characters
 _LONGEST_FACT = 12  # words
 _FACTS = ("when", "who", "where", "count", "amount", "other")
 
@@ -78,6 +84,26 @@ class Reader:
         one = shape.kind(question) in _FACTS and not wants_list(question, found.evidence)
         short = len(readings[0].phrase.split()) <= _LONGEST_FACT
         return readings[0].phrase if one and short else ""
+
+    def counted(self, found: Found, reading: Reading, text: str, style: Style) -> Reading:
+        """The reading of a "how many" that nothing supports, with the rows of a table counted.
+
+        `text` is the whole document of the best sentence.
+        """
+        best = max(found.sentences, key=lambda one: one.score)
+        rows = [
+            row
+            for row in count_rows(reading.question, text, best.start)
+            if not is_instruction(row.text)
+        ]
+        if not rows:
+            return reading
+        heads = ", ".join(row.head for row in rows)
+        told = f": {heads}" if style == "full" and len(heads) <= _LONGEST_HEADS else ""
+        line = Line(f"{len(rows)}{told if re.search('[^0-9, .]', heads) else ''}")
+        spans = tuple(replace(best, start=one.start, end=one.end, text=one.text) for one in rows)
+        proved = (line, Support(spans[:_MOST_ROWS], 1.0, "supported", 1.0))
+        return self.weighed(found, reading.question, line.text, [proved], reading.record)
 
     def compare(
         self, draft: Draft, found: Found, reading: Reading

@@ -14,6 +14,7 @@ from fakes import HashEmbedder, ScriptedGenerator
 from rag.assistant import Assistant, Finished, Stage, Token
 from rag.collection import Collection
 from rag.errors import InputError, ModelError
+from rag.prompt import Style
 from rag.records import Answer, Document, Mark
 from rag.settings import Settings
 
@@ -169,6 +170,31 @@ def test_sources_that_differ_stand_side_by_side(bold: Settings) -> None:
     assert {claim["text"].split(" (")[0] for claim in conflict["claims"]} == {"1900", "1856"}
     assert "1856" in answer.text
     assert all(claim["citations"] for claim in conflict["claims"])
+
+
+@pytest.mark.parametrize(("style", "text"), [("full", "2: Gull, Stork"), ("short", "2")])
+def test_rows_are_counted_where_no_source_says_how_many(
+    bold: Settings, style: Style, text: str
+) -> None:
+    rows = "\n".join(
+        f"{name} — Built in: {place}; Boats: {name}"
+        for name, place in (("Gull", "Oslo"), ("Heron", "Bergen"), ("Stork", "Oslo"))
+    )
+    document = Document("boats.txt", f"Boats of the harbour\n\n{rows}\n", "Boats")
+    with Collection.temporary([document], bold, embedder=HashEmbedder()) as collection:
+        generator = ScriptedGenerator("3")
+        answer = Assistant(collection, bold, generator).ask(
+            "How many boats were built in Oslo?", style=style
+        )
+    record = check(answer, {"boats.txt": document.text})
+    assert answer.text == f"{text} [1][2]"
+    assert [one["quote"].split(" ")[0] for one in record["citations"]] == ["Gull", "Stork"]
+
+
+def test_a_count_that_is_written_down_is_not_counted_again(library: Collection) -> None:
+    answer = ask(library, "about 1,900", "How many nuclear warheads did Ukraine give up?")
+    check(answer)
+    assert "1,900" in answer.text
 
 
 @pytest.mark.parametrize("text", ["Hello!", "What can you do?", "thanks"])
@@ -330,7 +356,10 @@ VAGUE = [
         "role": "user",
         "content": "What did the United States and Russia give to Ukraine, and Britain?",
     },
-    {"role": "assistant", "content": "Assurances in the Budapest Memorandum; Russia gave fuel too."},
+    {
+        "role": "assistant",
+        "content": "Assurances in the Budapest Memorandum; Russia gave fuel too.",
+    },
 ]
 """More than one thing could be meant by "that"."""
 

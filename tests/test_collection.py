@@ -57,6 +57,20 @@ def test_a_folder_goes_in_with_relative_ids(opened: Collection, make_folder: Mak
     assert "hoot" in found(opened, "Which owls hoot in the forest?")
 
 
+def test_a_document_may_be_one_passage(settings: Settings) -> None:
+    text = "Owls hoot in the dark. " * 400
+    sizes = {}
+    for whole in (False, True):
+        chosen = settings.model_copy(update={"whole_documents": whole})
+        document = Document("owls.txt", text)
+        with Collection.temporary([document], chosen, embedder=HashEmbedder()) as collection:
+            hits = collection.search("Which owls hoot?", 5)
+            sizes[whole] = [len(hit.text) for hit in hits]
+    assert len(sizes[False]) >= 1
+    assert max(sizes[False]) < len(text) / 2
+    assert sizes[True] == [len(text.strip())]
+
+
 def test_unchanged_files_cost_nothing(
     opened: Collection, make_folder: Make, embedder: HashEmbedder
 ) -> None:

@@ -90,3 +90,29 @@ def test_batch_answers_are_cited_exactly_refused_honestly_and_repeatable(
     original = questions[2]["documents"][0]["text"]  # type: ignore[index]
     assert citation["document"] == "d"
     assert original[citation["start"] : citation["end"]] == citation["quote"]
+
+
+def test_the_adapter_doubts_where_nothing_answers() -> None:
+    """The same passage and two questions: one that it answers, one that it only seems to."""
+    from rag.generate import Generation, load_generator
+    from rag.prompt import NO_ANSWER
+    from rag.settings import load_settings
+
+    passage = (
+        "[Eastmere]\nThe harbour of Eastmere opened in 1887. Ada Quill designed the lighthouse."
+    )
+    generator = load_generator(load_settings())
+    doubt = {}
+    for question in ("When did the harbour of Eastmere open?", "Who designed the harbour's crane?"):
+        prompt = f"{passage}\n\nQuestion: {question}\nReply with the shortest exact phrase."
+        for adapted in (True, False):
+            record = Generation()
+            messages = [{"role": "user", "content": prompt}]
+            said = "".join(
+                generator.stream(messages, 8, record, adapted=adapted, withhold=NO_ANSWER)
+            )
+            assert record.withheld is not None
+            assert said
+            doubt[question[:4], adapted] = record.withheld
+    assert doubt["When", True] < 0.5 < doubt["Who ", True]
+    assert doubt["Who ", True] > doubt["Who ", False], "the plain model hardly ever doubts"

@@ -102,13 +102,21 @@ class Writer:
     closed: threading.Event = field(default_factory=threading.Event)
 
     def stream(
-        self, messages: Sequence[Message], max_tokens: int, into: Generation
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        into: Generation,
+        *,
+        adapted: bool = False,
+        again: bool = False,
+        withhold: str = "",
     ) -> Iterator[str]:
+        into.withheld = 0.02 if withhold else None
         asked = re.split("User:|Question:", messages[-1]["content"])[-1].lower()
         reply = next((text for key, text in REPLIES.items() if key in asked), "I do not know.")
         self.closed.clear()
         try:
-            for word in reply.split(" "):
+            for word in reply.split(" ")[:max_tokens]:
                 time.sleep(self.pace_s)
                 into.text += word + " "
                 into.logprobs.append(-0.01)
