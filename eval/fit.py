@@ -42,7 +42,7 @@ _USED = {"search": (), "answer": ("answerable", "asked_in_cited", "names_in_cite
 # How large a signal's weight may easily become: words in common tell right answers from wrong ones on
 # every set, but not an adversarial question from its neighbour.
 _TRUST = {"asked_in_cited": 0.35, "names_in_cited": 0.35}
-_LONG, _MOST = 15, 0.5
+_LONG, _MOST, _PHRASE = 15, 0.5, 6  # words, a share, words
 _TARGET = Path(__file__).resolve().parent.parent / "rag" / "confidence.json"
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -77,13 +77,14 @@ def labelled(run: Path) -> list[Labelled]:
 
 
 def _is_right(shown: str, gold: str) -> bool:
-    """F1 of at least .5 or, where the gold answer is a long one, most of the phrase stands in it."""
-    if scores.token_f1(shown, gold) >= 0.5:
-        return True
+    """F1 of at least .5; a sentence that holds a short gold answer; or a phrase most of which stands
+    in a long one."""
     ours, theirs = scores.answer_tokens(shown), scores.answer_tokens(gold)
-    if not ours or len(theirs) < _LONG:
-        return False
-    return sum(word in theirs for word in ours) / len(ours) >= _MOST
+    if not ours or scores.token_f1(shown, gold) >= 0.5:
+        return bool(ours)
+    if len(theirs) >= _LONG:
+        return sum(word in theirs for word in ours) / len(ours) >= _MOST
+    return len(ours) > _PHRASE and scores.contains(shown, [gold])
 
 
 def search_rows(questions: Iterable[str], collection: Collection) -> list[dict[str, float]]:

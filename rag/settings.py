@@ -80,7 +80,7 @@ class Settings(BaseModel):
     lookup_tokens: int = Field(6, ge=0, le=32)
 
     # Trust
-    refuse_below: float = Field(0.18, ge=0, le=1)
+    refuse_below: float = Field(0.2, ge=0, le=1)
     search_gate: float = Field(0.02, ge=0, le=1)
     rival_closeness: float = Field(
         0.8,
