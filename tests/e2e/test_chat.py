@@ -80,7 +80,7 @@ DOCUMENTS = (
 REPLIES = {
     "toll": "Boats over twelve metres pay a toll of nine crowns. "
     "The harbour of Eastmere opened in 1887.",
-    "who gets it": "What does the keeper of the lighthouse receive?",
+    "who gets it": "Who gets the toll for boats?",
     "keeper": "The keeper receives forty crowns a year.",
     "timetable": "The ferry timetable is kept by Ada Quill. "
     '<img src=x onerror="window.hacked=1"> ![pixel](https://evil.example/p.png)',
@@ -246,9 +246,9 @@ def test_a_follow_up_shows_how_it_was_understood(page: Page) -> None:
     ask(page, "And who gets it?")
     answered(page, 2)
     expect(page.locator(".fn-understood")).to_have_text(
-        "Understood as: “What does the keeper of the lighthouse receive?”"
+        "Understood as: “Who gets the toll for boats?”"
     )
-    expect(page.locator("#fn-chat .fn-answer").last).to_contain_text("forty crowns a year")
+    expect(page.locator("#fn-chat .fn-answer").last).to_contain_text("nine crowns")
 
 
 def test_a_refusal_shows_the_closest_passages_instead_of_an_answer(page: Page) -> None:
