@@ -165,4 +165,8 @@ def test_any_verdict_is_consistent(answer: str, question: str, texts: list[str])
     if found.status != "unsupported":
         assert found.sources
         said = set().union(*(numbers(one.text) for one in found.sources)) | numbers(question)
-        assert numbers(answer) <= said
+        # A small number in words may be a manner of speaking: it leaves a sentence partly supported.
+        digits = {one for one in numbers(answer) if one in answer.replace(",", "")}
+        assert digits <= said
+        if found.status == "supported" and "two" not in question:
+            assert numbers(answer) <= said
