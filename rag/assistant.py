@@ -209,10 +209,12 @@ class Assistant:
         ):
             pass
         rewritten = clean(" ".join(record.text.split())).strip('"')
-        known = set(content_stems(" ".join([question, *(turn["content"] for turn in history)])))
-        new = set(content_stems(rewritten)) - known
-        # A rewrite fills in what was said before; one that brings words of its own went wrong.
-        fits = 3 <= len(rewritten) <= _LONGEST_QUESTION and len(new) <= 2
+        said = set(content_stems(" ".join(turn["content"] for turn in history)))
+        own, asked = set(content_stems(question)), set(content_stems(rewritten))
+        # A rewrite keeps to the question and fills in what was said before: another one went wrong,
+        # or did what a turn of the conversation told it to.
+        fits = 3 <= len(rewritten) <= _LONGEST_QUESTION and len(asked - own - said) <= 2
+        fits = fits and 2 * len(own & asked) >= len(own)
         return rewritten if fits and not is_instruction(rewritten) else question
 
     def _retrieve(self, question: str, documents: Sequence[Document] | None) -> Retrieved:

@@ -404,6 +404,15 @@ def test_a_rewrite_that_went_wrong_is_not_used(library: Collection, rewrite: str
     assert answer.standalone_question == "And when was that?"
 
 
+def test_a_rewrite_that_asks_something_else_is_not_used(library: Collection) -> None:
+    """Every word of it was said in the conversation, but none of them by the question."""
+    generator = ScriptedGenerator("Why did Russia give fuel?", "assurances")
+    answer = Assistant(library, library.settings, generator).ask(
+        "And when was that memorandum signed?", history=VAGUE
+    )
+    assert "fuel" not in answer.standalone_question
+
+
 def test_a_stream_goes_by_stages_and_ends_with_the_answer(library: Collection) -> None:
     generator = ScriptedGenerator("It was signed on 5 December 1994.")
     events = list(Assistant(library, library.settings, generator).stream(WHEN))
