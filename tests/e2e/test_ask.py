@@ -104,7 +104,10 @@ def test_the_adapter_doubts_where_nothing_answers() -> None:
     generator = load_generator(load_settings())
     doubt = {}
     for question in ("When did the harbour of Eastmere open?", "Who designed the harbour's crane?"):
-        prompt = f"{passage}\n\nQuestion: {question}\nReply with the shortest exact phrase."
+        form = (
+            "Reply with the shortest exact phrase from the sources that answers, or: unanswerable"
+        )
+        prompt = f"{passage}\n\nQuestion: {question}\n{form}"
         for adapted in (True, False):
             record = Generation()
             messages = [{"role": "user", "content": prompt}]
@@ -114,5 +117,6 @@ def test_the_adapter_doubts_where_nothing_answers() -> None:
             assert record.withheld is not None
             assert said
             doubt[question[:4], adapted] = record.withheld
-    assert doubt["When", True] < 0.5 < doubt["Who ", True]
-    assert doubt["Who ", True] > doubt["Who ", False], "the plain model hardly ever doubts"
+    assert doubt["When", True] < 0.5, doubt
+    assert doubt["Who ", True] > 2 * doubt["When", True], doubt
+    assert doubt["Who ", True] != doubt["Who ", False], "the adapter is switched on and off"
