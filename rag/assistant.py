@@ -9,32 +9,28 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import Any
 
 from rag import claims, decide, shape
 from rag.claims import Group
 from rag.collection import Collection, Retrieved
 from rag.compose import Line, Proved, Sheet, lines_of, prove
-from rag.draft import Draft, Event, Finished, Found, Reading, Stage, Token
+from rag.draft import Draft, Event, Finished, Found, Reading, Stage, Steps, Token
 from rag.errors import InputError
-from rag.evidence import SourceSentence, choose, source_sentences
+from rag.evidence import choose, source_sentences, without_orders
 from rag.followup import standalone
-from rag.generate import Generation, Generator, Message, generator_name, load_generator
+from rag.generate import Generator, Message, generator_name, load_generator
 from rag.language import language
 from rag.language import name as language_name
-from rag.prompt import Style, rewrite_messages
-from rag.reader import Reader
+from rag.prompt import Style
+from rag.reader import LONGEST_QUESTION, Reader
 from rag.records import Answer, Conflict, Document, Timings
 from rag.settings import Settings
 from rag.smalltalk import reply, smalltalk
-from rag.suspect import are_instructions, clean, heading, is_instruction
-from rag.words import content_stems
+from rag.suspect import heading
 
 __all__ = ["Assistant", "Finished", "Stage", "Token"]
 
-_LONGEST_QUESTION = 4000
-_REWRITE_TOKENS = 80
 _TITLES = 3
 
 
@@ -59,6 +55,10 @@ class Assistant:
         if self._generator is None:
             self._generator = load_generator(self.settings)
         return self._generator
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self.generator, self.settings)
 
     def ask(
         self,
@@ -93,8 +93,8 @@ class Assistant:
         """The same in steps. Closing the iterator stops the model."""
         if not question.strip():
             raise InputError("the question is empty: ask something")
-        if len(question) > _LONGEST_QUESTION:
-            raise InputError(f"the question has over {_LONGEST_QUESTION} characters: shorten it")
+        if len(question) > LONGEST_QUESTION:
+            raise InputError(f"the question has over {LONGEST_QUESTION} characters: shorten it")
         # A lone surrogate, as a terminal may pass on, fits neither a model nor JSON.
         question = question.strip().encode("utf-8", "replace").decode()
         draft = Draft(question, question, style or self.settings.style)
@@ -106,7 +106,7 @@ class Assistant:
             by_rule = standalone(question, history)
             if by_rule is None:
                 yield Stage("understanding")
-            draft.standalone = by_rule or self._rewrite(question, history)
+            draft.standalone = by_rule or self._reader.rewrite(question, history)
         yield Stage("searching")
         found = self._search(draft, documents)
         refusal = self._out_of_reach(draft, found, documents)
@@ -118,25 +118,17 @@ class Assistant:
 
     def _read_and_write(self, draft: Draft, found: Found) -> Iterator[Event]:
         """A phrase for each part of the question; then sentences; then what other sources say."""
-        reader = Reader(self.generator, self.settings)
-        readings: list[Reading] = []
-        for part in shape.parts(draft.standalone):
-            readings.append((yield from reader.phrase(draft, found, part, again=bool(readings))))
-        counts = len(readings) == 1 and not readings[0].kept and bool(found.sentences)
-        if counts and shape.kind(draft.standalone) == "count":
-            text = self._whole_document(found)
-            readings = [reader.counted(found, readings[0], text, draft.style)]
-        counts = counts and bool(readings[0].kept)
+        reader = self._reader
+        readings = yield from self._read(draft, found)
         answered = [one for one in readings if self._stands(one)]
         if draft.style == "full" and len(readings) == 1 and _may_hold(readings[0]):
             answered = readings
         kept: list[Proved] = [proved for one in answered for proved in one.kept]
         dropped: list[Line] = []
-        if draft.style == "full" and answered and not counts:
+        whole, counted = len(answered) == len(readings), readings[0].counted
+        if draft.style == "full" and answered and not counted:
             yield Stage("writing")
-            whole = len(answered) == len(readings)
-            question = " ".join(one.question for one in answered)
-            question = draft.standalone if whole else question
+            question = draft.standalone if whole else " ".join(one.question for one in answered)
             fact = reader.fact(found, readings)
             text = yield from reader.sentences(draft, found, question, fact)
             written, dropped = prove(lines_of(text, found.text), question, found.sentences)
@@ -152,16 +144,26 @@ class Assistant:
         said = {one.question for one in answered}
         missing = [one.question for one in readings if one.question not in said]
         sides: tuple[list[Group], list[Group]] = ([], [])
-        if len(readings) == 1 and readings[0].kept and not counts:
+        if len(readings) == 1 and readings[0].kept and not counted:
             sides = yield from reader.compare(draft, found, readings[0])
         yield Stage("checking")
         yield Finished(self._compose(draft, found, answered, kept, dropped, missing, *sides))
 
+    def _read(self, draft: Draft, found: Found) -> Steps[Event, None, list[Reading]]:
+        """A reading for each part of the question; rows are counted where nothing says how many."""
+        readings: list[Reading] = []
+        for part in shape.parts(draft.standalone):
+            again = bool(readings)
+            readings.append((yield from self._reader.phrase(draft, found, part, again)))
+        if len(readings) == 1 and not readings[0].kept and shape.kind(draft.standalone) == "count":
+            text = self._whole_document(found)
+            readings = [self._reader.counted(found, readings[0], text, draft.style)]
+        return readings
+
     def _whole_document(self, found: Found) -> str:
         """The text of the document that holds the best sentence."""
-        best = max(found.sentences, key=lambda one: one.score)
         home = self._scratch if found.given else self._collection
-        return home.document(best.document).text if home else ""
+        return home.document(found.best.document).text if home else ""
 
     def _stands(self, reading: Reading) -> bool:
         """Whether to answer: something supports it, a "when" got a date, and it is probable enough."""
@@ -171,7 +173,7 @@ class Assistant:
     def _search(self, draft: Draft, documents: Sequence[Document] | None) -> Found:
         retrieved = self._retrieve(draft.standalone, documents)
         draft.retrieve_s = time.perf_counter() - draft.started
-        sentences = _without_orders(
+        sentences = without_orders(
             source_sentences(retrieved.candidates, draft.standalone, retrieved.vector)
         )
         evidence = choose(sentences, self.settings.evidence_tokens, retrieved.count)
@@ -201,21 +203,6 @@ class Assistant:
         if titles:
             text += f" They cover, for example, {_quoted(titles)}."
         return self._refusal(draft, found, 1 - belongs, values, text)
-
-    def _rewrite(self, question: str, history: Sequence[Message]) -> str:
-        record = Generation()
-        for _ in self.generator.stream(
-            rewrite_messages(question, history), _REWRITE_TOKENS, record
-        ):
-            pass
-        rewritten = clean(" ".join(record.text.split())).strip('"')
-        said = set(content_stems(" ".join(turn["content"] for turn in history)))
-        own, asked = set(content_stems(question)), set(content_stems(rewritten))
-        # A rewrite keeps to the question and fills in what was said before: another one went wrong,
-        # or did what a turn of the conversation told it to.
-        fits = 3 <= len(rewritten) <= _LONGEST_QUESTION and len(asked - own - said) <= 2
-        fits = fits and 2 * len(own & asked) >= len(own)
-        return rewritten if fits and not is_instruction(rewritten) else question
 
     def _retrieve(self, question: str, documents: Sequence[Document] | None) -> Retrieved:
         if documents is None:
@@ -341,16 +328,6 @@ def _by(reading: Reading, reader: Reader, found: Found, written: Sequence[Proved
     """A reading whose phrase no source supports, judged by the sentences that were written."""
     text = " ".join(line.text for line, _ in written)
     return reader.weighed(found, reading.question, text, written, reading.record)
-
-
-def _without_orders(sentences: Sequence[SourceSentence]) -> list[SourceSentence]:
-    """The sentences that tell something: orders to a model are neither read nor cited."""
-    kept: list[SourceSentence] = []
-    for _, passage in groupby(sentences, key=lambda one: one.rank):
-        rows = list(passage)
-        orders = are_instructions([one.text for one in rows])
-        kept += [one for one, order in zip(rows, orders, strict=True) if not order]
-    return kept
 
 
 def _quoted(titles: Sequence[str]) -> str:

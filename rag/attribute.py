@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.evidence import SourceSentence
+from rag.facts.numerals import small_number
 from rag.records import Status
 from rag.verify import term_weights, terms, verify
 from rag.words import fold, words
@@ -25,14 +26,6 @@ _MOST_SPANS = 6
 # A further span must bring so much of the sentence's weight: a name, a number or two words, and a
 # share of the whole that is worth a reader's look.
 _LEAST_WEIGHT, _LEAST_SHARE = 2.0, 0.05
-_NUMBER_WORDS = dict(
-    zip(
-        # Not "one": "one of the allies" counts nothing.
-        "two three four five six seven eight nine ten eleven twelve".split(),
-        "2 3 4 5 6 7 8 9 10 11 12".split(),
-        strict=True,
-    )
-)
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
@@ -108,4 +101,4 @@ def _folded(text: str) -> str:
 def numbers(text: str) -> set[str]:
     """The numbers of a text as digits without thousands marks; small ones may be words."""
     found = {re.sub(r",(?=\d{3})", "", match).rstrip(".,") for match in _NUMBER.findall(text)}
-    return found | {_NUMBER_WORDS[word] for word in words(text) if word in _NUMBER_WORDS}
+    return found | {digits for word in words(text) if (digits := small_number(word))}

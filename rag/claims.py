@@ -9,7 +9,7 @@ each stands. A copy of a document is no second source.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rag.attribute import Support
@@ -18,13 +18,14 @@ from rag.embed import Vectors
 from rag.evidence import SourceSentence
 from rag.prompt import Style
 from rag.suspect import heading
-from rag.words import content_stems, fold, words
+from rag.words import fold, stem_set, words
 
 __all__ = [
     "Said",
     "Group",
     "joint_support",
     "mentions",
+    "newest",
     "rivals",
     "same_value",
     "settled",
@@ -85,7 +86,7 @@ def _holds(text: str, phrase: str) -> bool:
 
 def same_value(one: str, other: str) -> bool:
     """Whether two phrases name one thing: all content words of one are in the other."""
-    left, right = set(content_stems(one)), set(content_stems(other))
+    left, right = stem_set(one), stem_set(other)
     if not left or not right:
         return fold(one).strip() == fold(other).strip()
     return left <= right or right <= left
@@ -93,7 +94,7 @@ def same_value(one: str, other: str) -> bool:
 
 def mentions(text: str, value: str) -> bool:
     """Whether a text holds all content words of a value."""
-    return set(content_stems(value)) <= set(content_stems(text))
+    return stem_set(value) <= stem_set(text)
 
 
 def joint_support(group: Group) -> Support:
@@ -174,18 +175,14 @@ def _about_the_same(one: Group, other: Group) -> bool:
 
 def _independent(group: Group) -> int:
     """How many documents of a group are no copies of another."""
-    return len(_without(group, lambda a, b: _is_copy(a.text, b.text)))
-
-
-def _without(group: Group, same: Callable[[Said, Said], bool]) -> Group:
     kept: Group = []
     for one in group:
-        if not any(same(one, other) for other in kept):
+        if not any(_is_copy(one.text, other.text) for other in kept):
             kept.append(one)
-    return kept
+    return len(kept)
 
 
 def _is_copy(one: str, other: str) -> bool:
-    left, right = set(content_stems(one)), set(content_stems(other))
+    left, right = stem_set(one), stem_set(other)
     smaller = min(len(left), len(right))
     return bool(smaller) and len(left & right) >= _COPY * smaller

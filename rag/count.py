@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rag.words import content_stems, fold
+from rag.words import fold, stem_set
 
 __all__ = ["Row", "count_rows"]
 
@@ -48,15 +48,15 @@ def count_rows(question: str, text: str, near: int) -> list[Row]:
     block = _block(text, near)
     if len(block) < _LEAST_ROWS:
         return []
-    asked = set(content_stems(question))
-    if " | " in block[0].text and set(content_stems(block[0].head)) <= asked:
+    asked = stem_set(question)
+    if " | " in block[0].text and stem_set(block[0].head) <= asked:
         block = block[1:]  # the heads of the columns
     # What the document's title says holds for every row: "the September minutes".
     title = text[: min(_TITLE, block[0].start)]
     names = [name for name in _filters(question) if not _holds(title, name)]
     wanted = [name for name in names if any(_holds(row.text, name) for row in block)]
     labels = {label for row in block for label, _ in _CELL.findall(row.text)}
-    named = {label for label in labels if set(content_stems(label)) & asked}
+    named = {label for label in labels if stem_set(label) & asked}
     return [row for row in block if all(_fits(row, name, named) for name in wanted)]
 
 

@@ -20,9 +20,9 @@ from rag.evidence import SourceSentence
 from rag.generate import Generation
 from rag.retrieve import Candidate
 from rag.shape import fits
-from rag.words import content_stems, fold
+from rag.words import fold, stem_set
 
-__all__ = ["agreement", "confidence", "search_signals", "signals"]
+__all__ = ["agreement", "confidence", "search_signals", "share_asked", "signals"]
 
 
 def signals(
@@ -37,12 +37,10 @@ def signals(
 
     `record` is the model's reading of the question's short form, `answer` the phrase it gave.
     """
-    asked = set(content_stems(question))
     cited = [source for support in supports for source in support.sources]
-    cited_terms = set().union(*(content_stems(f"{s.context} {s.text}") for s in cited))
     probabilities = [math.exp(value) for value in record.logprobs]
     return search_signals(question, candidates, sentences) | {
-        "asked_in_cited": len(asked & cited_terms) / max(1, len(asked)),
+        "asked_in_cited": share_asked(question, cited),
         "names_in_cited": _share_of_names(question, cited),
         "mean_probability": sum(probabilities) / max(1, len(probabilities)),
         "least_probability": min(probabilities, default=0.0),
@@ -56,8 +54,8 @@ def signals(
 
 def agreement(phrase: str, lines: Sequence[tuple[Any, Support]]) -> float:
     """The share of the phrase's content words that the written answer holds too."""
-    wanted = set(content_stems(phrase))
-    held = set(content_stems(" ".join(line.text for line, _ in lines)))
+    wanted = stem_set(phrase)
+    held = stem_set(" ".join(line.text for line, _ in lines))
     return len(wanted & held) / len(wanted) if wanted else 1.0
 
 
@@ -71,13 +69,18 @@ def search_signals(
     question: str, candidates: Sequence[Candidate], sentences: Sequence[SourceSentence]
 ) -> dict[str, float]:
     """What retrieval alone says: the best cosines, and the question's words that were found at all."""
-    asked = set(content_stems(question))
-    seen = set().union(*(content_stems(f"{one.context} {one.text}") for one in sentences))
     return {
         "dense": max((one.why.get("dense", 0.0) for one in candidates), default=0.0),
         "sentence": max((one.why.get("sentence", 0.0) for one in candidates), default=0.0),
-        "asked_in_seen": len(asked & seen) / max(1, len(asked)),
+        "asked_in_seen": share_asked(question, sentences),
     }
+
+
+def share_asked(question: str, sources: Sequence[SourceSentence]) -> float:
+    """The share of the question's content words that `sources` or their titles hold."""
+    asked = stem_set(question)
+    held = frozenset().union(*(stem_set(one.context) | stem_set(one.text) for one in sources))
+    return len(asked & held) / max(1, len(asked))
 
 
 def confidence(values: dict[str, float], model_name: str = "answer") -> float:

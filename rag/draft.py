@@ -79,6 +79,11 @@ class Found:
     given: bool = False
 
     @property
+    def best(self) -> SourceSentence:
+        """The sentence that fits the question best; there has to be one."""
+        return max(self.sentences, key=lambda one: one.score)
+
+    @property
     def text(self) -> str:
         return "\n".join(one.text for one in self.sentences)
 
@@ -87,7 +92,8 @@ class Found:
 class Reading:
     """The shortest answer to one question, what supports it, and the probability that it is right.
 
-    `kept` is empty where no source supports the phrase; `record` is what the model did.
+    `kept` is empty where no source supports the phrase; `record` is what the model did. `counted`:
+    the program counted rows, so there is nothing to write about or to ask other sources.
     """
 
     question: str
@@ -96,3 +102,4 @@ class Reading:
     record: Generation
     signals: dict[str, float]
     sure: float
+    counted: bool = False

@@ -32,16 +32,12 @@ class EndpointGenerator:
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def stream(
-        self,
-        messages: Sequence[Message],
-        max_tokens: int,
-        into: Generation,
-        *,
-        adapted: bool = False,
-        again: bool = False,
-        withhold: str = "",
+        self, messages: Sequence[Message], max_tokens: int, into: Generation, **ignored: object
     ) -> Iterator[str]:
-        """See `Generator`. Raises ModelError for every way in which a server can fail."""
+        """See `Generator`; a server has no adapter and withholds nothing.
+
+        Raises ModelError for every way in which a server can fail.
+        """
         import httpx
 
         started = time.perf_counter()

@@ -11,12 +11,14 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from rag.embed import Vectors
 from rag.retrieve import Candidate
-from rag.words import content_stems
+from rag.suspect import are_instructions
+from rag.words import stem_set
 
-__all__ = ["Evidence", "SourceSentence", "choose", "source_sentences"]
+__all__ = ["Evidence", "SourceSentence", "choose", "source_sentences", "without_orders"]
 
 _PASSAGE, _SIMILARITY, _WORDS = 0.35, 0.35, 0.3  # what a sentence's score is made of
 _TITLE_TOKENS = 12
@@ -73,12 +75,12 @@ def source_sentences(
     rows: list[tuple[Candidate, int, int, int, int | None, float, frozenset[str]]] = []
     for rank, candidate in enumerate(candidates):
         stored = candidate.stored
-        about = frozenset(content_stems(stored.chunk.context))
+        about = stem_set(stored.chunk.context)
         similarity = stored.sentences @ vector
         for (start, end), page, cosine in zip(stored.spans, stored.pages, similarity, strict=True):
-            stems = frozenset(content_stems(stored.chunk.text[start:end])) | about
+            stems = stem_set(stored.chunk.text[start:end]) | about
             rows.append((candidate, rank, start, end, page, float(cosine), stems))
-    asked = set(content_stems(question))
+    asked = stem_set(question)
     weight = _rarity(asked, [row[6] for row in rows])
     total = sum(weight.values()) or 1.0
     sentences: list[SourceSentence] = []
@@ -103,7 +105,17 @@ def source_sentences(
     return sentences
 
 
-def _rarity(stems: set[str], sentences: Sequence[frozenset[str]]) -> dict[str, float]:
+def without_orders(sentences: Sequence[SourceSentence]) -> list[SourceSentence]:
+    """The sentences that tell something: orders to a model are neither read nor cited."""
+    kept: list[SourceSentence] = []
+    for _, passage in groupby(sentences, key=lambda one: one.rank):
+        rows = list(passage)
+        orders = are_instructions([one.text for one in rows])
+        kept += [one for one, order in zip(rows, orders, strict=True) if not order]
+    return kept
+
+
+def _rarity(stems: frozenset[str], sentences: Sequence[frozenset[str]]) -> dict[str, float]:
     """Inverse document frequency of each stem among the sentences at hand."""
     seen = Counter(stem for sentence in sentences for stem in stems & sentence)
     return {stem: math.log(1 + len(sentences) / (1 + seen[stem])) for stem in stems}

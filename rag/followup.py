@@ -18,6 +18,7 @@ from rag.phrases import (
     DEMONYM,
     GENERIC,
     PREP,
+    WH,
     YEAR,
     bare,
     definite_phrases,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fill", "leans_on_history", "standalone", "topic"]
 
-_WH = "who|whom|whose|what|when|where|why|how|which"
 _OPENER = re.compile(
     r"\s*(?:(?:and|but|or|so|no|also|ok(?:ay)?|then|thanks|thank you|yes|got it|no worries"
     r"|i (?:see|understand)(?=[.,!])|(?:that|this|it) is (?:fine|great|good|interesting)|great|"
@@ -44,7 +44,7 @@ _CONTINUES = re.compile(
     r"|\s*(?:i|you) (?:mean|meant)\b",
     re.IGNORECASE,
 )
-_ASKS = re.compile(rf"\s*(?:(?:{PREP})\s+)?(?:{_WH}|{AUX})\b|\s*(?:tell|list|name|define)\b", re.I)
+_ASKS = re.compile(rf"\s*(?:(?:{PREP})\s+)?(?:{WH}|{AUX})\b|\s*(?:tell|list|name|define)\b", re.I)
 
 # Words that look back only in some places: what stands around them decides.
 _POINTER = re.compile(
@@ -82,7 +82,7 @@ _HOLLOW = re.compile(  # pronouns that point to nothing
 _BEFORE_THAT = re.compile(rf"(?:^|[,.?!]|\b(?:{AUX}|{PREP}|and|or|like|than))\s*$", re.IGNORECASE)
 _CLAUSE = re.compile(
     rf"(?:[.?!;]|,|\band\b|\bor\b|\bbut\b)\s*(?:(?:and|but|"
-    rf"then)\s+)?(?:(?:{PREP})\s+)?(?:{_WH}|{AUX})\b"
+    rf"then)\s+)?(?:(?:{PREP})\s+)?(?:{WH}|{AUX})\b"
     r"|\b(?:when|after|before|because|if|while|since|until|although|once|that|who|which|where|"
     r"as|so)\s+\S+$",
     re.IGNORECASE,

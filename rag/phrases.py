@@ -12,6 +12,7 @@ __all__ = [
     "DEMONYM",
     "GENERIC",
     "PREP",
+    "WH",
     "YEAR",
     "bare",
     "definite_phrases",
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 AUX = "is|are|was|were|do|does|did|has|have|had|can|could|will|would|shall|should|may|might|must|am"
+WH = "who|whom|whose|what|when|where|why|how|which"
 PREP = "in|on|at|by|from|to|for|of|with|under|since|until|during|near|about|before|after"
 _NAME = re.compile(
     r"(?:\b[Tt]he )?(?<![\w'’-])[A-Z][\w&.-]*(?:[ ](?:(?:of|for|de|du|von|van|der|la)[ ](?:the[ "

@@ -18,14 +18,23 @@ from rag.compose import Line, Proved, phrase_of, prove
 from rag.count import count_rows
 from rag.draft import Draft, Event, Found, Reading, Stage, Steps, Token
 from rag.evidence import Evidence, SourceSentence, choose
-from rag.generate import Generation, Generator
-from rag.prompt import NO_ANSWER, Style, answer_messages, asks_for_list, wants_list
+from rag.generate import Generation, Generator, Message
+from rag.prompt import (
+    NO_ANSWER,
+    Style,
+    answer_messages,
+    asks_for_list,
+    rewrite_messages,
+    wants_list,
+)
 from rag.settings import Settings
-from rag.suspect import is_instruction
-from rag.words import content_stems
+from rag.suspect import clean, is_instruction
+from rag.words import stem_set
 
-__all__ = ["Reader"]
+__all__ = ["LONGEST_QUESTION", "Reader"]
 
+LONGEST_QUESTION = 4000  # characters
+_REWRITE_TOKENS = 80
 _PHRASE_TOKENS = 40
 _MOST_SOURCES = 6
 _SOURCE_TOKENS = 110
@@ -43,6 +52,22 @@ class Reader:
     def __init__(self, generator: Generator, settings: Settings) -> None:
         self._generator = generator
         self._settings = settings
+
+    def rewrite(self, question: str, history: Sequence[Message]) -> str:
+        """`question` so that it stands alone; as it is where the rewrite went wrong."""
+        record = Generation()
+        for _ in self._generator.stream(
+            rewrite_messages(question, history), _REWRITE_TOKENS, record
+        ):
+            pass
+        rewritten = clean(" ".join(record.text.split())).strip('"')
+        said = stem_set(" ".join(turn["content"] for turn in history))
+        own, asked = stem_set(question), stem_set(rewritten)
+        # A rewrite keeps to the question and fills in what was said before: another one went wrong,
+        # or did what a turn of the conversation told it to.
+        fits = 3 <= len(rewritten) <= LONGEST_QUESTION and len(asked - own - said) <= 2
+        fits = fits and 2 * len(own & asked) >= len(own)
+        return rewritten if fits and not is_instruction(rewritten) else question
 
     def phrase(
         self, draft: Draft, found: Found, question: str, again: bool
@@ -90,7 +115,7 @@ class Reader:
 
         `text` is the whole document of the best sentence.
         """
-        best = max(found.sentences, key=lambda one: one.score)
+        best = found.best
         rows = [
             row
             for row in count_rows(reading.question, text, best.start)
@@ -103,7 +128,8 @@ class Reader:
         line = Line(f"{len(rows)}{told if re.search('[^0-9, .]', heads) else ''}")
         spans = tuple(replace(best, start=one.start, end=one.end, text=one.text) for one in rows)
         proved = (line, Support(spans[:_MOST_ROWS], 1.0, "supported", 1.0))
-        return self.weighed(found, reading.question, line.text, [proved], reading.record)
+        weighed = self.weighed(found, reading.question, line.text, [proved], reading.record)
+        return replace(weighed, counted=True)
 
     def compare(
         self, draft: Draft, found: Found, reading: Reading
@@ -150,11 +176,12 @@ class Reader:
         if (record.withheld or 0.0) >= doubt or not shape.fits(question, phrase):
             return None
         kept = _proved(phrase, question, sentences)
-        if not kept or (
-            not found.given and _asked(kept[0], question) < _asked(reading.kept[0], question)
-        ):
-            return None
-        return kept[0]
+        if not kept or found.given:
+            return kept[0] if kept else None
+        theirs, ours = (
+            decide.share_asked(question, proved[1].sources) for proved in (kept[0], reading.kept[0])
+        )
+        return kept[0] if theirs >= ours else None
 
     def _ask(
         self,
@@ -190,13 +217,6 @@ def _proved(phrase: str, question: str, sentences: Sequence[SourceSentence]) -> 
         best = max(sentences, key=lambda one: one.score)
         kept = [(Line(phrase), about if about.sources else Support((best,), 0.0, "partial"))]
     return kept
-
-
-def _asked(proved: Proved, question: str) -> float:
-    """The share of the question's content words in what supports a phrase."""
-    wanted = set(content_stems(question))
-    held = set(content_stems(" ".join(f"{one.context} {one.text}" for one in proved[1].sources)))
-    return len(wanted & held) / max(1, len(wanted))
 
 
 def _of(found: Found, name: str) -> list[SourceSentence]:

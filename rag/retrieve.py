@@ -23,7 +23,7 @@ from rag.index import VectorIndex
 from rag.records import Hit
 from rag.settings import Settings
 from rag.store import Store, StoredChunk
-from rag.words import content_stems
+from rag.words import stem_set
 
 __all__ = ["Candidate", "merge_neighbours", "rank_chunks", "scaled", "without_duplicates"]
 
@@ -89,7 +89,7 @@ def without_duplicates(ranked: Sequence[Candidate]) -> list[Candidate]:
     kept: list[Candidate] = []
     seen: list[frozenset[str]] = []
     for candidate in ranked:
-        stems = frozenset(content_stems(candidate.stored.chunk.text))
+        stems = stem_set(candidate.stored.chunk.text)
         if not any(_overlap(stems, other) > _DUPLICATE for other in seen):
             kept.append(candidate)
             seen.append(stems)

@@ -10,6 +10,7 @@ import re
 from typing import Literal
 
 from rag.followup import fill, topic
+from rag.phrases import AUX, WH
 from rag.words import content_words, fold
 
 __all__ = ["Kind", "fits", "kind", "missing_grain", "parts"]
@@ -37,13 +38,9 @@ _POLITE = re.compile(
     r"out)\b\s*)?(?:please\b\s*)?",
     re.IGNORECASE,
 )
-_AUX = (
-    "is|are|was|were|am|do|does|did|has|have|had|can|could|will|would|shall|should|may|might|must"
-)
-_WH = "who|whom|whose|what|when|where|why|how|which"
 _PREP = "in|on|at|by|from|to|for|of|with|under|since|until|till|during|near|about|through|into"
 _PLURAL = (
-    rf"(?:(?!(?:{_AUX}|to|our|its|his|this)\b)[\w-]+\s+){{0,2}}?(?!\w*(?:ss|us|"
+    rf"(?:(?!(?:{AUX}|to|our|its|his|this)\b)[\w-]+\s+){{0,2}}?(?!\w*(?:ss|us|"
     rf"is)\b)(?!(?:does|has|was)\b)\w{{3,}}s\b"
 )
 _UNIT = "year|date|day|month|week|weekday|century|decade|era|period|season|point in time|time"
@@ -95,7 +92,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     ("define", r"what(?: is|'s| was)(?: an?)? (?!it\b|the |his |her |its |their |my |your |our |"
     r"this |that )[\w-]+(?: (?!of\b|for\b|in\b)[\w-]+){0,3}$"),
     ("how", r"how\b"),
-    ("yes_no", rf"(?:{_AUX}|isn't|aren't|wasn't|don't|doesn't|didn't|can't|won't|hasn't|"
+    ("yes_no", rf"(?:{AUX}|isn't|aren't|wasn't|don't|doesn't|didn't|can't|won't|hasn't|"
     rf"haven't)\b"),
 )  # fmt: skip
 _HEADS = tuple(
@@ -137,15 +134,15 @@ def _matched(pattern: re.Pattern[str], text: str) -> int:
 
 _JOINED_WH = re.compile(
     r"(?P<all>(?:when|where|why|how|by whom)(?:,? and (?:when|where|why|how|by whom|with whom)"
-    r"|,\s(?:when|where|why|how|by whom)\b)+)\s+(?P<rest>(?:" + _AUX + r")\s.+)",
+    r"|,\s(?:when|where|why|how|by whom)\b)+)\s+(?P<rest>(?:" + AUX + r")\s.+)",
     re.IGNORECASE | re.DOTALL,
 )
 _SPLIT = re.compile(
     r"(?:\s*[,;]\s*(?:and|but)?|\s+(?:and|but))\s+(?:also\s+)?(?="
     rf"(?:(?:{_PREP})\s+)?(?:"
-    rf"(?:when|where|why|how|whom)\s+(?:(?:{_AUX})\b|(?:many|much|long|old|far|often)\b)"
+    rf"(?:when|where|why|how|whom)\s+(?:(?:{AUX})\b|(?:many|much|long|old|far|often)\b)"
     rf"|(?:who|what)\s+(?!(?:and|or|to)\b)\w+|(?:which|whose|what)\s+\w+\s+\w+)"
-    rf"|(?:{_AUX})\s+(?:he|she|it|they|there)\s+\w+)",
+    rf"|(?:{AUX})\s+(?:he|she|it|they|there)\s+\w+)",
     re.IGNORECASE,
 )
 _BARE_WH = re.compile(
@@ -153,14 +150,14 @@ _BARE_WH = re.compile(
     r"whom))\s*\?*\s*$",
     re.IGNORECASE,
 )
-_ADVERBIAL = re.compile(rf"(?:when|where|why|how|in (?:what|which) \w+)\s+(?:{_AUX})\b", re.I)
+_ADVERBIAL = re.compile(rf"(?:when|where|why|how|in (?:what|which) \w+)\s+(?:{AUX})\b", re.I)
 _CONTEXT = re.compile(
     r"(?:in|during|under|according to|at|on|after|before|for|within|since|"
     r"between)\s[^,?]{2,60},\s+",
     re.IGNORECASE,
 )
 _ASKS = re.compile(
-    rf"(?:(?:{_PREP})\s+)?(?:{_WH}|{_AUX})\b|(?:list|name|tell|define|describe)\b", re.I
+    rf"(?:(?:{_PREP})\s+)?(?:{WH}|{AUX})\b|(?:list|name|tell|define|describe)\b", re.I
 )
 
 
@@ -190,9 +187,9 @@ def _split(question: str) -> list[str]:
         return [_sentence(f"{lead}{head.lower()} {joined['rest']}") for head in heads]
     bare = _BARE_WH.search(body)
     if bare and _ADVERBIAL.match(first := body[: bare.start()]):
-        rest = re.sub(r"^.*?\s(?=(?:" + _AUX + r")\b)", "", first, count=1, flags=re.IGNORECASE)
+        rest = re.sub(r"^.*?\s(?=(?:" + AUX + r")\b)", "", first, count=1, flags=re.IGNORECASE)
         return [_sentence(lead + first), _sentence(f"{lead}{bare['wh'].lower()} {rest}")]
-    if re.match(rf"(?:when|where)\s+(?!(?:{_AUX})\b)", body, re.IGNORECASE):
+    if re.match(rf"(?:when|where)\s+(?!(?:{AUX})\b)", body, re.IGNORECASE):
         return [question]  # "When the war ended, who …": one question with its circumstances
     pieces = _SPLIT.split(body)
     if len(pieces) > 1 and not re.search(

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from rag.facts.mentions import DOUBT, Comparison, check_mentions
 from rag.facts.negation import negation_clashes
-from rag.facts.numerals import UNITS
+from rag.facts.numerals import small_number
 from rag.facts.opposites import opposites
 from rag.facts.parse import parse, plain
 from rag.records import Status
@@ -62,9 +62,7 @@ def terms(text: str) -> frozenset[str]:
     """Content stems; small numbers in words as digits."""
     whole = re.sub(r"(?i)\s?n['’]t\b", " not", text)
     return frozenset(
-        str(UNITS[one]) if 1 < UNITS.get(one, 0) <= 12 else one
-        for one in content_stems(whole)
-        if one not in _EMPTY_NEGATIONS
+        small_number(one) or one for one in content_stems(whole) if one not in _EMPTY_NEGATIONS
     )
 
 

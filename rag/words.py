@@ -12,7 +12,7 @@ import unicodedata
 
 import snowballstemmer
 
-__all__ = ["STOP_WORDS", "fold", "content_stems", "content_words", "stem", "words"]
+__all__ = ["STOP_WORDS", "fold", "content_stems", "content_words", "stem", "stem_set", "words"]
 
 _WORD = re.compile(r"\w+(?:[.,]\d+)*", re.UNICODE)
 
@@ -56,3 +56,9 @@ def stem(word: str) -> str:
 def content_stems(text: str) -> list[str]:
     """Stems of the content words, in order, with repeats."""
     return [stem(word) for word in content_words(text)]
+
+
+@functools.lru_cache(maxsize=16_384)
+def stem_set(text: str) -> frozenset[str]:
+    """The distinct `content_stems`. Kept: one question compares the same sentences many times."""
+    return frozenset(content_stems(text))

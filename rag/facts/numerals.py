@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from rag.facts.text import Token
 
-__all__ = ["UNITS", "Numeral", "read_numeral"]
+__all__ = ["Numeral", "read_numeral", "small_number"]
 
-UNITS = {
+_UNITS = {
     word: number
     for number, word in enumerate(
         "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
@@ -41,6 +41,12 @@ _ORDINALS = {
     )
 }
 _ORDINAL_ENDINGS = frozenset("st nd rd th".split())
+
+
+def small_number(word: str) -> str:
+    """ "two" to "twelve" as digits, else nothing. Not "one": "one of the allies" counts nothing."""
+    value = _UNITS.get(word, 0)
+    return str(value) if 1 < value <= 12 else ""
 
 
 class Numeral(NamedTuple):
@@ -83,8 +89,8 @@ def _in_words(tokens: Sequence[Token], at: int) -> Numeral | None:
         low = tokens[end].low
         if end > at and re.search(r"[,;:()]", tokens[end].before):
             break
-        if low in UNITS or low in _TENS:
-            value = float(UNITS.get(low, _TENS.get(low, 0)))
+        if low in _UNITS or low in _TENS:
+            value = float(_UNITS.get(low, _TENS.get(low, 0)))
             if parts and current >= 10 and value >= 10 and current < 100:
                 current *= 100  # nineteen ninety-four
             elif parts and current and (current % 10 or current < 20) and current < 100:
@@ -122,5 +128,5 @@ def _opens_count(tokens: Sequence[Token], at: int, parts: int) -> bool:
 def _joins_count(tokens: Sequence[Token], at: int, parts: int) -> bool:
     """The "and" of "a hundred and five"."""
     following = tokens[at + 1].low if at + 1 < len(tokens) else ""
-    small = following in UNITS or following in _TENS
+    small = following in _UNITS or following in _TENS
     return tokens[at].low == "and" and parts > 0 and small and tokens[at - 1].low in _SCALES

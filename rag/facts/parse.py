@@ -14,7 +14,7 @@ from rag.facts.dates import dates, spell_iso
 from rag.facts.names import names
 from rag.facts.numbers import numbers
 from rag.facts.text import ParsedText, Token
-from rag.words import content_stems, stem
+from rag.words import stem, stem_set
 
 __all__ = ["parse", "plain"]
 
@@ -41,7 +41,7 @@ def parse(text: str) -> ParsedText:
     used = taken | {at for one in counted for at in range(one.at, one.end)}
     named = names(tokens, used)
     mentions = tuple(sorted([*dated, *counted, *named], key=lambda one: (one.at, one.kind)))
-    return ParsedText(tuple(tokens), frozenset(content_stems(text)), mentions)
+    return ParsedText(tuple(tokens), stem_set(text), mentions)
 
 
 def _tokens(text: str) -> list[Token]:

@@ -102,16 +102,9 @@ class Writer:
     closed: threading.Event = field(default_factory=threading.Event)
 
     def stream(
-        self,
-        messages: Sequence[Message],
-        max_tokens: int,
-        into: Generation,
-        *,
-        adapted: bool = False,
-        again: bool = False,
-        withhold: str = "",
+        self, messages: Sequence[Message], max_tokens: int, into: Generation, **named: object
     ) -> Iterator[str]:
-        into.withheld = 0.02 if withhold else None
+        into.withheld = 0.02 if named.get("withhold") else None
         asked = re.split("User:|Question:", messages[-1]["content"])[-1].lower()
         reply = next((text for key, text in REPLIES.items() if key in asked), "I do not know.")
         self.closed.clear()
