@@ -25,8 +25,10 @@ from rag.language import name as language_name
 from rag.prompt import Style
 from rag.reader import LONGEST_QUESTION, Reader
 from rag.records import Answer, Conflict, Document, Timings
+from rag.scope import Scope
 from rag.settings import Settings
 from rag.smalltalk import reply, smalltalk
+from rag.store import StoredDocument
 from rag.suspect import heading
 
 __all__ = ["Assistant", "Finished", "Stage", "Token"]
@@ -67,17 +69,21 @@ class Assistant:
         history: Sequence[Message] = (),
         documents: Sequence[Document] | None = None,
         style: Style | None = None,
+        scope: Scope | None = None,
     ) -> Answer:
         """Answer a question.
 
         `history` holds earlier turns, oldest first; `documents`, where given, are searched instead of
-        the collection.
+        the collection. Of either, only what `scope` admits is searched and spoken of.
 
         Raises:
-            InputError: the question is empty or too long.
+            InputError: the question is empty or too long, or the scope names an unknown document or
+                admits none.
             ModelError: the model can't be opened or reached.
         """
-        for event in self.stream(question, history=history, documents=documents, style=style):
+        for event in self.stream(
+            question, history=history, documents=documents, style=style, scope=scope
+        ):
             if isinstance(event, Finished):
                 return event.answer
         raise AssertionError("a stream ends with Finished")
@@ -89,6 +95,7 @@ class Assistant:
         history: Sequence[Message] = (),
         documents: Sequence[Document] | None = None,
         style: Style | None = None,
+        scope: Scope | None = None,
     ) -> Iterator[Event]:
         """The same in steps. Closing the iterator stops the model."""
         if not question.strip():
@@ -97,10 +104,12 @@ class Assistant:
             raise InputError(f"the question has over {LONGEST_QUESTION} characters: shorten it")
         # A lone surrogate, as a terminal may pass on, fits neither a model nor JSON.
         question = question.strip().encode("utf-8", "replace").decode()
-        draft = Draft(question, question, style or self.settings.style)
+        if documents is not None and scope:
+            documents = scope.choose(documents, "the documents that came with the question")
+        draft = Draft(question, question, style or self.settings.style, documents, scope)
         talk = smalltalk(question)
         if talk:
-            yield Finished(self._talk(draft, reply(talk, *self._about(documents))))
+            yield Finished(self._talk(draft, reply(talk, *self._about(draft))))
             return
         if history:
             by_rule = standalone(question, history)
@@ -108,8 +117,8 @@ class Assistant:
                 yield Stage("understanding")
             draft.standalone = by_rule or self._reader.rewrite(question, history)
         yield Stage("searching")
-        found = self._search(draft, documents)
-        refusal = self._out_of_reach(draft, found, documents)
+        found = self._search(draft)
+        refusal = self._out_of_reach(draft, found)
         if refusal:
             yield Finished(refusal)
             return
@@ -170,18 +179,16 @@ class Assistant:
         fits = bool(reading.kept) and reading.signals["type_fits"] > 0
         return fits and reading.sure >= self.settings.refuse_below
 
-    def _search(self, draft: Draft, documents: Sequence[Document] | None) -> Found:
-        retrieved = self._retrieve(draft.standalone, documents)
+    def _search(self, draft: Draft) -> Found:
+        retrieved = self._retrieve(draft)
         draft.retrieve_s = time.perf_counter() - draft.started
         sentences = without_orders(
             source_sentences(retrieved.candidates, draft.standalone, retrieved.vector)
         )
         evidence = choose(sentences, self.settings.evidence_tokens, retrieved.count)
-        return Found(retrieved, sentences, evidence, documents is not None)
+        return Found(retrieved, sentences, evidence, draft.documents is not None)
 
-    def _out_of_reach(
-        self, draft: Draft, found: Found, documents: Sequence[Document] | None
-    ) -> Answer | None:
+    def _out_of_reach(self, draft: Draft, found: Found) -> Answer | None:
         """A refusal before the model reads anything: another language, or another subject."""
         values = decide.search_signals(
             draft.standalone, found.retrieved.candidates, found.sentences
@@ -198,21 +205,22 @@ class Assistant:
         belongs = decide.confidence(values, "search")
         if found.sentences and belongs >= self.settings.search_gate:
             return None
-        _, _, titles = self._about(documents)
+        _, _, titles = self._about(draft)
         text = f"The documents do not say: I found nothing about “{draft.standalone}”."
         if titles:
             text += f" They cover, for example, {_quoted(titles)}."
         return self._refusal(draft, found, 1 - belongs, values, text)
 
-    def _retrieve(self, question: str, documents: Sequence[Document] | None) -> Retrieved:
-        if documents is None:
+    def _retrieve(self, draft: Draft) -> Retrieved:
+        question = draft.standalone
+        if draft.documents is None:
             if self._collection is None:
                 raise InputError("there is no collection to search: name one, or give documents")
-            return self._collection.retrieve(question)
+            return self._collection.retrieve(question, scope=draft.scope)
         if self._scratch is None:
             embedder = self._collection.embedder if self._collection else None
             self._scratch = Collection.temporary([], self.settings, embedder=embedder)
-        self._scratch.put(documents, "given")
+        self._scratch.put(draft.documents, "given")
         # How often the scratch collection has been filled is no property of the answer.
         return replace(self._scratch.retrieve(question), collection="", generation=0)
 
@@ -276,16 +284,15 @@ class Assistant:
             text += f" The closest passages are in {_quoted(titles)}."
         return self._answer(draft, found, text=text, refused=True, confidence=sure, signals=values)
 
-    def _about(self, documents: Sequence[Document] | None) -> tuple[str, int, list[str]]:
-        """What can be asked about: the collection's name, how many documents, a few titles."""
-        if documents is not None:
-            held = [(one.title, one.id) for one in documents]
-        elif self._collection is not None:
-            held = [(one.title, one.id) for one in self._collection.documents()]
-        else:
-            held = []
-        name = self._collection.name if self._collection and documents is None else ""
-        return name, len(held), [heading(*one) for one in held[:_TITLES]]
+    def _about(self, draft: Draft) -> tuple[str, int, list[str]]:
+        """What can be asked about: the collection's name, how many documents it holds, and a few
+        titles of those within the scope."""
+        name, count = "", len(draft.documents or ())
+        held: Sequence[Document | StoredDocument] = draft.documents or ()
+        if draft.documents is None and self._collection is not None:
+            name, (count, _) = self._collection.name, self._collection.counts()
+            held = self._collection.documents(draft.scope)
+        return name, count, [heading(one.title, one.id) for one in held[:_TITLES]]
 
     def _talk(self, draft: Draft, text: str) -> Answer:
         """A friendly line: nothing was looked up, so there is nothing to cite."""

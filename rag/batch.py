@@ -248,6 +248,12 @@ def merge_reports(reports: list[IndexReport]) -> dict[str, Any]:
             value = getattr(report, one.name)
             if one.name in ("documents", "chunks"):
                 total[one.name] = value
+            elif one.name == "changes":
+                names = total["changes"].keys() | value.keys()
+                total["changes"] = {
+                    name: sorted({*total["changes"].get(name, ()), *value.get(name, ())})
+                    for name in sorted(names)
+                }
             else:
                 total[one.name] = total[one.name] + value
     total["seconds"] = round(total["seconds"], 3)

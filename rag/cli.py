@@ -23,6 +23,7 @@ from rag.errors import CollectionError, InputError, RagError
 
 if TYPE_CHECKING:
     from rag.collection import Progress
+    from rag.scope import Scope
     from rag.settings import Settings
 
 __all__ = ["app", "main"]
@@ -47,6 +48,36 @@ BatchOption = Annotated[
 ]
 OutOption = Annotated[
     Path | None, typer.Option(help="Where --batch writes, one JSON line a question.")
+]
+DocumentOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--document",
+        "-d",
+        metavar="ID",
+        help="Only this document, as 'collections -c' names it. May be given several times.",
+    ),
+]
+TypeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--type",
+        metavar="KIND",
+        help="Only documents of this type: csv, docx, eml, html, md, pdf, pptx, txt or xlsx. "
+        "May be given several times.",
+    ),
+]
+AfterOption = Annotated[
+    str,
+    typer.Option(
+        metavar="DATE",
+        help="Only documents of this date or later: YYYY-MM-DD, YYYY-MM or YYYY. Leaves out those "
+        "without a date.",
+    ),
+]
+BeforeOption = Annotated[
+    str,
+    typer.Option(metavar="DATE", help="Only documents of this date or earlier, in the same way."),
 ]
 
 
@@ -76,7 +107,8 @@ def index(
     for skipped in report["skipped"]:
         _warn(f"skipped {skipped['path']}: {skipped['reason']}")
     if as_json:
-        _print_json({key: value for key, value in report.items() if key != "skipped"})
+        hidden = ("skipped", "changes")
+        _print_json({key: value for key, value in report.items() if key not in hidden})
     else:
         counts = ", ".join(
             f"{report[key]} {key}" for key in ("added", "updated", "unchanged", "removed")
@@ -95,6 +127,10 @@ def search(
     question: Annotated[str | None, typer.Argument(show_default=False)] = None,
     collection: CollectionOption = None,
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many passages.")] = 6,
+    document: DocumentOption = None,
+    kind: TypeOption = None,
+    after: AfterOption = "",
+    before: BeforeOption = "",
     as_json: JsonOption = False,
     batch: BatchOption = None,
     out: OutOption = None,
@@ -106,12 +142,14 @@ def search(
     from rag import batch as batches
 
     settings = _settings(collection)
+    scope = _scope(document, kind, after, before)
     if batch is not None:
+        _refuse(scope)
         batches.search(batch, _needed(out), settings, k, collection is not None, _bar)
         return
     text = _question(question)
     with _open(settings) as opened:
-        hits = opened.search(text, k)
+        hits = opened.search(text, k, scope)
     if as_json:
         _print_json({"question": text, "hits": [batches.hit_fields(hit) for hit in hits]})
         return
@@ -125,6 +163,10 @@ def ask(
     question: Annotated[str | None, typer.Argument(show_default=False)] = None,
     collection: CollectionOption = None,
     style: Annotated[str | None, typer.Option(help="full, or short: the shortest phrase.")] = None,
+    document: DocumentOption = None,
+    kind: TypeOption = None,
+    after: AfterOption = "",
+    before: BeforeOption = "",
     as_json: JsonOption = False,
     batch: BatchOption = None,
     out: OutOption = None,
@@ -137,18 +179,20 @@ def ask(
     from rag.assistant import Assistant
 
     settings = _settings(collection, style=style)
+    scope = _scope(document, kind, after, before)
     if batch is not None:
+        _refuse(scope)
         batches.ask(batch, _needed(out), settings, collection is not None, _bar)
         return
     text = _question(question)
     with _open(settings) as opened:
         assistant = Assistant(opened, settings)
         if as_json:
-            _print_json(assistant.ask(text).to_dict())
+            _print_json(assistant.ask(text, scope=scope).to_dict())
             return
         from rag.show import print_answer
 
-        print_answer(assistant.stream(text))
+        print_answer(assistant.stream(text, scope=scope))
 
 
 @app.command(rich_help_panel="Documents")
@@ -304,6 +348,18 @@ def _question(question: str | None) -> str:
         raise typer.BadParameter("give a question, or --batch IN.jsonl --out OUT.jsonl")
     # An argument may hold bytes that are no UTF-8, which neither a model nor JSON takes.
     return question.encode("utf-8", "replace").decode()
+
+
+def _scope(documents: list[str] | None, kinds: list[str] | None, after: str, before: str) -> Scope:
+    from rag.scope import Scope
+
+    asked = frozenset(kind.lower().removeprefix(".") for kind in kinds or ())
+    return Scope(frozenset(documents or ()), asked, after, before)
+
+
+def _refuse(scope: Scope) -> None:
+    if scope:
+        raise typer.BadParameter("--document, --type, --after and --before don't go with --batch")
 
 
 def _needed(out: Path | None) -> Path:

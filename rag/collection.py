@@ -7,24 +7,24 @@ content hash; only what is new or changed is read and embedded.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import shutil
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from rag.chunk import CountTokens, chunk_document
+from rag.chunk import CountTokens
 from rag.embed import Embedder, Vectors, load_embedder
-from rag.errors import CollectionError, InputError, ReadError
+from rag.errors import CollectionError, InputError
 from rag.index import VectorIndex
-from rag.plan import Found, make_plan, spelled
-from rag.read import Limits, read_files
+from rag.ingest import Job, batches, given_job, read_jobs, stage_batch, storable
+from rag.lock import writing
+from rag.plan import make_plan, spelled
 from rag.records import Document, Hit
 from rag.retrieve import Candidate, merge_neighbours, rank_chunks, without_duplicates
-from rag.sentences import sentence_spans
+from rag.scope import Scope
 from rag.settings import Settings
 from rag.store import Move, Store, StoredDocument
 
@@ -33,13 +33,13 @@ __all__ = ["Collection", "IndexReport", "Progress", "Retrieved"]
 Progress = Callable[[int, int], None]
 """Called with (documents done, documents to do)."""
 
-_BATCH_DOCUMENTS = 64
-_WAIT_FOR_WRITER_S = 10
-
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What one run of indexing did. `failed` and `skipped` hold a path and a reason each."""
+    """What one run of indexing did. `failed` and `skipped` hold a path and a reason each.
+
+    `changes` holds the sorted identifiers that were "added", "updated", "removed" and "moved".
+    """
 
     added: int = 0
     updated: int = 0
@@ -50,6 +50,7 @@ class IndexReport:
     chunks: int = 0
     seconds: float = 0.0
     skipped: list[dict[str, str]] = field(default_factory=list)
+    changes: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +67,6 @@ class Retrieved:
     embedder: str
     collection: str
     generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A document to be written: where it comes from and what it replaces."""
-
-    document: Document
-    source: str
-    path: str
-    digest: str
-    stamp: str
 
 
 class Collection:
@@ -96,6 +86,7 @@ class Collection:
         self._folder = folder
         self._embedder = embedder
         self._index: VectorIndex | None = None
+        self._held: tuple[str, list[StoredDocument]] = ("", [])
 
     @classmethod
     def open(
@@ -147,7 +138,7 @@ class Collection:
         Raises:
             CollectionError: it can't be removed, or another process is writing to it.
         """
-        with _writing(name, settings.indexes):
+        with writing(name, settings.indexes):
             try:
                 # Renamed first: a removal that is killed half way leaves no half collection.
                 doomed = Path(
@@ -195,29 +186,34 @@ class Collection:
 
     # Reading
 
-    def search(self, question: str, k: int | None = None) -> list[Hit]:
-        """The k best passages (default: `settings.top_k`), best first.
+    def search(self, question: str, k: int | None = None, scope: Scope | None = None) -> list[Hit]:
+        """The k best passages (default: `settings.top_k`) within `scope`, best first.
 
         Raises:
-            InputError: the question is empty.
+            InputError: the question is empty, or the scope names an unknown document or admits none.
         """
-        return list(self.retrieve(question, k).hits)
+        return list(self.retrieve(question, k, scope).hits)
 
-    def retrieve(self, question: str, k: int | None = None) -> Retrieved:
+    def retrieve(
+        self, question: str, k: int | None = None, scope: Scope | None = None
+    ) -> Retrieved:
         """The k best passages and the ranked chunks that they were made from, of one generation.
 
         Raises:
-            InputError: the question is empty.
+            InputError: the question is empty, or the scope names an unknown document or admits none.
         """
         if not question.strip():
             raise InputError("the question is empty: ask something")
         wanted = k or self.settings.top_k
-        question = _storable(question)
+        question = storable(question)
         vector = self.embedder.embed([question])[0].passage
         with self._store.transaction(write=False):
             index = self._current_index()
+            within = None
+            if scope:
+                within = self._store.chunk_keys(one.id for one in self.documents(scope))
             ranked = without_duplicates(
-                rank_chunks(question, vector, self._store, index, self.settings)
+                rank_chunks(question, vector, self._store, index, self.settings, within)
             )
             return Retrieved(
                 hits=tuple(merge_neighbours(ranked, self._store, wanted)),
@@ -243,9 +239,20 @@ class Collection:
             )
         return found
 
-    def documents(self) -> list[StoredDocument]:
-        """Every document without its text, ordered by identifier."""
-        return self._store.documents()
+    def documents(self, scope: Scope | None = None) -> list[StoredDocument]:
+        """Every document (within `scope`) without its text, ordered by identifier.
+
+        Read anew for each generation: a `stamp` that another process changed alone may be old.
+
+        Raises:
+            InputError: the scope names an unknown document or admits none.
+        """
+        edition = self._store.edition
+        if self._held[0] != edition:
+            self._held = (edition, self._store.documents())
+        held = self._held[1]
+        place = f"collection '{self.name}'" if self.name else "the collection"
+        return scope.choose(held, place) if scope else list(held)
 
     def counts(self) -> tuple[int, int]:
         """How many documents and chunks there are."""
@@ -284,24 +291,19 @@ class Collection:
         given = list(documents)
         ids: set[str] = set()
         for one in given:
-            if one.id in ids or one.id != _storable(one.id):
+            if one.id in ids or one.id != storable(one.id):
                 raise InputError(
                     f"document {one.id!r}: give every document an identifier of its own"
                 )
             ids.add(one.id)
         with self._lock():
             known = {one.id: one for one in self._store.documents()}
-            jobs = [_given(one, source) for one in given]
-            jobs = [job for job in jobs if _digest(known.get(job.document.id)) != job.digest]
+            jobs = [given_job(one, source) for one in given]
+            stored = {one.id: one.hash for one in known.values()}
+            jobs = [job for job in jobs if stored.get(job.document.id) != job.digest]
             gone = [old.id for old in known.values() if old.source == source and old.id not in ids]
-            written = self._write(iter(jobs), len(jobs), progress)
-            updated = sum(name in known for name in written)
-            report = IndexReport(
-                added=len(written) - updated,
-                updated=updated,
-                unchanged=len(given) - len(written),
-                removed=len(gone),
-            )
+            written = self._stage(jobs, len(jobs), progress)
+            report = _report(written, known, gone, unchanged=len(given) - len(written))
             return self._publish(written, gone, [], report, started)
 
     def update(self, path: Path, progress: Progress = lambda done, of: None) -> IndexReport:
@@ -328,15 +330,16 @@ class Collection:
             self._store.drop_staged(set(staged) - set(ready))
             todo = [one for one in plan.to_read if one.id not in ready]
             failed = list(plan.unreadable)
-            ready += self._write(self._read(todo, plan.source, failed), len(todo), progress)
+            jobs = read_jobs(todo, plan.source, self.settings, failed)
+            ready += self._stage(jobs, len(todo), progress)
             if plan.touched:
                 self._store.touch(plan.touched)
-            updated = sum(one in plan.known for one in ready)
-            report = IndexReport(
-                added=len(ready) - updated,
-                updated=updated,
+            report = _report(
+                ready,
+                plan.known,
+                plan.gone,
+                plan.moved,
                 unchanged=plan.unchanged,
-                removed=len(plan.gone),
                 failed=failed,
                 skipped=plan.skipped,
             )
@@ -351,65 +354,16 @@ class Collection:
         """Keep other writers out; readers are never kept."""
         if self._folder is None:
             return contextlib.nullcontext()
-        return _writing(self.name, self._folder.parent)
+        return writing(self.name, self._folder.parent)
 
-    def _read(self, todo: list[Found], source: str, failed: list[dict[str, str]]) -> Iterator[_Job]:
-        limits = Limits(
-            max_bytes=self.settings.max_file_mb * 1_000_000,
-            seconds=self.settings.parse_seconds,
-            memory_mb=self.settings.parse_memory_mb,
-        )
-        found = {item.id: item for item in todo}
-        for document_id, path, result in read_files([(one.id, one.path) for one in todo], limits):
-            if isinstance(result, ReadError):
-                failed.append({"path": spelled(path), "error": str(result)})
-                continue
-            item = found[document_id]
-            yield _Job(result, source, spelled(item.path), item.hash, item.stamp)
-
-    def _write(self, jobs: Iterator[_Job], total: int, progress: Progress) -> list[str]:
-        """Stage documents in batches: chunk, embed, one short transaction each."""
-        written: list[str] = []
-        batch: list[_Job] = []
-        for job in jobs:
-            batch.append(job)
-            if len(batch) == _BATCH_DOCUMENTS:
-                written += self._stage(batch)
-                batch = []
-                progress(len(written), total)
-        if batch:
-            written += self._stage(batch)
-        progress(total, total)
-        return written
-
-    def _stage(self, batch: list[_Job]) -> list[str]:
-        limit = min(self.settings.chunk_tokens, self.embedder.max_tokens - 2)
-        if self.settings.whole_documents:
-            limit = sys.maxsize
-        by_document = [chunk_document(job.document, self.embedder.count, limit) for job in batch]
-        chunks = [chunk for one in by_document for chunk in one]
-        spans = [sentence_spans(chunk.text) for chunk in chunks]
-        embedded = self.embedder.embed(
-            [chunk.text for chunk in chunks], [chunk.context for chunk in chunks], spans
-        )
-        at = 0
-        with self._store.transaction():
-            if self._store.meta("embedder") is None:
-                self._store.set_meta("embedder", self.settings.embedder)
-            for job, one in zip(batch, by_document, strict=True):
-                part = slice(at, at + len(one))
-                at += len(one)
-                self._store.stage(
-                    job.document,
-                    one,
-                    spans[part],
-                    embedded[part],
-                    source=job.source,
-                    path=job.path,
-                    digest=job.digest,
-                    stamp=job.stamp,
-                )
-        return [job.document.id for job in batch]
+    def _stage(self, jobs: Iterable[Job], total: int, progress: Progress) -> list[str]:
+        staged: list[str] = []
+        for batch in batches(jobs):
+            staged += stage_batch(batch, self._store, self.embedder, self.settings)
+            progress(len(staged), total)
+        if not staged or len(staged) < total:  # what failed is done with too
+            progress(total, total)
+        return staged
 
     def _publish(
         self,
@@ -419,6 +373,7 @@ class Collection:
         report: IndexReport,
         started: float,
     ) -> IndexReport:
+        self._held = ("", [])  # stamps may have changed, which raises no generation
         if ready or gone or moved or self._store.generation == 0:
             self._store.publish(ready, gone, moved)
             if self._folder:
@@ -429,40 +384,23 @@ class Collection:
         return replace(report, documents=documents, chunks=chunks, seconds=seconds)
 
 
-@contextlib.contextmanager
-def _writing(name: str, indexes: Path) -> Iterator[None]:
-    """Hold the one right to write to a collection; the system frees it when its holder dies."""
-    import filelock
-
-    lock = filelock.FileLock(indexes / f".{name}.lock")
-    try:
-        lock.acquire(timeout=_WAIT_FOR_WRITER_S)
-    except filelock.Timeout:
-        raise CollectionError(
-            f"collection '{name}' is being written by another process: wait until that has ended, "
-            "then run the same command again"
-        ) from None
-    except OSError as error:
-        raise CollectionError(
-            f"{indexes}: can't be written ({error.strerror}): free some disk space, or set "
-            "FOOTNOTE_INDEXES to a folder that can be written"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _given(document: Document, source: str) -> _Job:
-    clean = replace(document, text=_storable(document.text), title=_storable(document.title))
-    digest = hashlib.sha256(repr(clean).encode()).hexdigest()
-    return _Job(clean, source, "", digest, "")
-
-
-def _digest(stored: StoredDocument | None) -> str:
-    return stored.hash if stored else ""
-
-
-def _storable(text: str) -> str:
-    """`text` with "?" for lone surrogates, which UTF-8 can't hold. The length stays."""
-    return text.encode("utf-8", "replace").decode()
+def _report(
+    written: list[str],
+    known: Container[str],
+    gone: list[str],
+    moved: Sequence[Move] = (),
+    **others: Any,
+) -> IndexReport:
+    changes = {
+        "added": sorted(one for one in written if one not in known),
+        "updated": sorted(one for one in written if one in known),
+        "removed": sorted(gone),
+        "moved": sorted(one.id for one in moved),
+    }
+    return IndexReport(
+        added=len(changes["added"]),
+        updated=len(changes["updated"]),
+        removed=len(gone),
+        changes=changes,
+        **others,
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator as Steps
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rag.collection import Retrieved
@@ -14,7 +15,8 @@ from rag.compose import Proved
 from rag.evidence import Evidence, SourceSentence
 from rag.generate import Generation
 from rag.prompt import Style
-from rag.records import Answer
+from rag.records import Answer, Document
+from rag.scope import Scope
 
 __all__ = ["Draft", "Event", "Finished", "Found", "Reading", "Stage", "Steps", "Token"]
 
@@ -47,11 +49,17 @@ Event = Stage | Token | Finished
 
 @dataclass(slots=True)
 class Draft:
-    """The question, and an account of what was spent on it; times are of `time.perf_counter`."""
+    """The question, and an account of what was spent on it; times are of `time.perf_counter`.
+
+    `documents`, where given, are searched instead of the collection; `scope` says which of the
+    collection's are.
+    """
 
     question: str
     standalone: str
     style: Style
+    documents: Sequence[Document] | None = None
+    scope: Scope | None = None
     started: float = field(default_factory=time.perf_counter)
     retrieve_s: float = 0.0
     first_token_s: float | None = None

@@ -74,13 +74,30 @@ class VectorIndex:
             if scratch:
                 Path(scratch).unlink(missing_ok=True)
 
-    def search(self, query: Vectors, limit: int) -> list[tuple[int, float]]:
-        """The nearest passages to `query`, shape (d,): (chunk key, cosine), best first."""
-        limit = min(limit, int(self._index.ntotal))
+    def search(
+        self, query: Vectors, limit: int, within: np.ndarray | None = None
+    ) -> list[tuple[int, float]]:
+        """The nearest passages to `query`, shape (d,): (chunk key, cosine), best first.
+
+        `within`, shape (n,), int64, holds the keys that may be found; None leaves them all in.
+        """
+        limit = min(limit, int(self._index.ntotal) if within is None else len(within))
         if limit == 0:
             return []
-        scores, keys = self._index.search(query.reshape(1, -1), limit)
-        return [(int(key), float(score)) for key, score in zip(keys[0], scores[0], strict=True)]
+        parameters = None if within is None else _only(within)
+        scores, keys = self._index.search(query.reshape(1, -1), limit, params=parameters)
+        # FAISS fills up with -1 where it finds fewer.
+        found = zip(keys[0], scores[0], strict=True)
+        return [(int(key), float(score)) for key, score in found if key >= 0]
+
+
+def _only(keys: np.ndarray) -> Any:
+    """Search parameters that let only `keys` be found; they keep hold of their selector."""
+    import faiss
+
+    # FAISS's wrapper takes fields by name, which its type hints do not know.
+    parameters: Any = faiss.SearchParameters
+    return parameters(sel=faiss.IDSelectorBatch(np.ascontiguousarray(keys, np.int64)))
 
 
 def _name(edition: str, data: bytes) -> str:

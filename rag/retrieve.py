@@ -41,11 +41,19 @@ class Candidate:
 
 
 def rank_chunks(
-    question: str, vector: Vectors, store: Store, index: VectorIndex, settings: Settings
+    question: str,
+    vector: Vectors,
+    store: Store,
+    index: VectorIndex,
+    settings: Settings,
+    within: np.ndarray | None = None,
 ) -> list[Candidate]:
-    """Every candidate of either search with its score, best first."""
-    dense = dict(index.search(vector, settings.candidates))
-    by_words = dict(store.search_words(question, settings.candidates))
+    """Every candidate of either search with its score, best first.
+
+    `within`, shape (n,), int64, holds the chunk keys that may be found; None leaves them all in.
+    """
+    dense = dict(index.search(vector, settings.candidates, within))
+    by_words = dict(store.search_words(question, settings.candidates, within))
     chunks = store.chunks(sorted(dense.keys() | by_words.keys()))
     if not chunks:
         return []

@@ -90,15 +90,31 @@ class Settings(BaseModel):
     )
     rival_doubt: float = Field(0.5, ge=0, le=1)
 
+    # The chat
+    chat: Path | None = Field(
+        None,
+        description="folder of accounts, conversations and uploads; <indexes>/.chat if not set",
+    )
+    questions_waiting: int = Field(3, ge=1, description="a person's questions in the queue at most")
+    questions_an_hour: int = Field(0, ge=0, description="a person's questions an hour; 0: no limit")
+    uploads_mb: int = Field(2000, ge=1, description="what one person may keep uploaded, in all")
+    keep_days: int = Field(0, ge=0, description="conversations older are removed; 0: none")
+    audit_text: bool = Field(False, description="the audit log keeps questions, not only who asked")
+
     # Reading
     max_file_mb: int = Field(100, ge=1)
     parse_seconds: int = Field(60, ge=1)
     parse_memory_mb: int = Field(1024, ge=128)
 
-    @field_validator("indexes", "cache")
+    @field_validator("indexes", "cache", "chat")
     @classmethod
-    def _expand(cls, path: Path) -> Path:
-        return path.expanduser()
+    def _expand(cls, path: Path | None) -> Path | None:
+        return path.expanduser() if path else None
+
+    @property
+    def chat_folder(self) -> Path:
+        """Where the chat keeps accounts, conversations and uploads."""
+        return self.chat or self.indexes / ".chat"
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -17,6 +17,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ CREATE TABLE documents (
     id TEXT NOT NULL, live INTEGER NOT NULL, source TEXT NOT NULL, path TEXT NOT NULL,
     hash TEXT NOT NULL, stamp TEXT NOT NULL,
     title TEXT NOT NULL, date TEXT, media_type TEXT NOT NULL, text TEXT NOT NULL, marks TEXT NOT NULL,
+    added TEXT NOT NULL DEFAULT '',
     UNIQUE (id, live)
 );
 CREATE TABLE chunks (
@@ -60,7 +62,12 @@ CREATE TRIGGER forget AFTER DELETE ON chunks BEGIN DELETE FROM words WHERE rowid
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """What the store knows of a live document without its text. `size` is in code points."""
+    """What the store knows of a live document without its text. `size` is in code points.
+
+    `pages` is the number of the last page, slide or sheet, None where there are none. `added` is
+    when this version of the document was published, ISO 8601 in UTC to the second; "" for those
+    that an earlier version of the program wrote.
+    """
 
     id: str
     source: str
@@ -71,6 +78,8 @@ class StoredDocument:
     date: str | None
     media_type: str
     size: int
+    pages: int | None = None
+    added: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +171,11 @@ class Store:
 
     def _has_tables(self) -> bool:
         return bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'"))
+
+    def _has_added(self) -> bool:
+        """False in a database of an earlier version: its first writer adds the column, so that a
+        reader needs no lock, nor the right to write."""
+        return bool(self._rows("SELECT 1 FROM pragma_table_info('documents') WHERE name = 'added'"))
 
     def _create(self) -> None:
         for statement in _TABLES.split(";\n"):
@@ -318,6 +332,9 @@ class Store:
                     for n, one in enumerate(moved, 1)
                 ],
             )
+            if not self._has_added():
+                self._db.execute("ALTER TABLE documents ADD COLUMN added TEXT NOT NULL DEFAULT ''")
+            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             for one in ids:
                 self._db.execute(
                     "INSERT INTO words (rowid, context, text) SELECT c.key, c.context, "
@@ -325,7 +342,9 @@ class Store:
                     "ON c.document = d.key WHERE d.live = 0 AND d.id = ?",
                     (one,),
                 )
-                self._db.execute("UPDATE documents SET live = 1 WHERE live = 0 AND id = ?", (one,))
+                self._db.execute(
+                    "UPDATE documents SET live = 1, added = ? WHERE live = 0 AND id = ?", (now, one)
+                )
             generation = self.generation + 1
             self.set_meta("generation", str(generation))
             self.set_meta("edition", secrets.token_hex(8))
@@ -343,11 +362,12 @@ class Store:
 
     def documents(self) -> list[StoredDocument]:
         """Every live document, ordered by identifier."""
+        added = "added" if self._has_added() else "''"
         rows = self._rows(
-            "SELECT id, source, path, hash, stamp, title, date, media_type, length(text) "
-            "FROM documents WHERE live = 1 ORDER BY id"
+            "SELECT id, source, path, hash, stamp, title, date, media_type, length(text), marks, "
+            f"{added} FROM documents WHERE live = 1 ORDER BY id"
         )
-        return [StoredDocument(*row) for row in rows]
+        return [StoredDocument(*[*row[:9], _pages(row[9]), row[10]]) for row in rows]
 
     def document(self, document_id: str) -> Document | None:
         """A live document with its text, or None."""
@@ -380,6 +400,18 @@ class Store:
         joined = np.frombuffer(b"".join(row[1] for row in rows), "<f2")
         return keys, joined.reshape(len(rows), dimensions).astype(np.float32)
 
+    def chunk_keys(self, ids: Iterable[str]) -> np.ndarray:
+        """The keys of all chunks of the live documents with these identifiers: (n,), int64."""
+        wanted = set(ids)
+        rows = self._rows("SELECT id, key FROM documents WHERE live = 1")
+        # As one JSON value: the number of bound variables is limited.
+        documents = json.dumps([key for one, key in rows if one in wanted])
+        found = self._rows(
+            "SELECT key FROM chunks WHERE document IN (SELECT value FROM json_each(?)) ORDER BY key",
+            (documents,),
+        )
+        return np.array([row[0] for row in found], np.int64)
+
     def chunks(self, keys: Sequence[int]) -> list[StoredChunk]:
         """The live chunks with these keys, in order of key; others are left out."""
         marks = ",".join("?" * len(keys))
@@ -392,22 +424,33 @@ class Store:
         )
         return [_stored_chunk(row) for row in rows]
 
-    def search_words(self, question: str, limit: int) -> list[tuple[int, float]]:
+    def search_words(
+        self, question: str, limit: int, within: np.ndarray | None = None
+    ) -> list[tuple[int, float]]:
         """BM25 over words (Robertson & Zaragoza 2009, as FTS5 has it): (chunk key, score), best first.
 
         Any of the question's content words may match; every word is quoted, so that no character of
-        the question is an operator.
+        the question is an operator. `within` holds the chunk keys that may be found, None leaves
+        them all in; how rare a word is stays a matter of the whole collection.
         """
         asked = list(dict.fromkeys(content_words(question) or words(question)))
         if not asked:
             return []
+        keys = None if within is None else json.dumps(within.tolist())
         query = " OR ".join('"' + word.replace('"', '""') + '"' for word in asked[:64])
         rows = self._rows(
+            # "+rowid" keeps FTS5 from running the whole query once for every key.
             "SELECT rowid, -bm25(words) AS score FROM words WHERE words MATCH ? "
+            "AND (? IS NULL OR +rowid IN (SELECT value FROM json_each(?))) "
             "ORDER BY score DESC, rowid LIMIT ?",
-            (query, limit),
+            (query, keys, keys, limit),
         )
         return [(key, score) for key, score in rows]
+
+
+def _pages(marks: str) -> int | None:
+    numbers = (n for _, kind, n, _ in json.loads(marks) if kind in ("page", "slide", "sheet"))
+    return max(numbers, default=None)
 
 
 def _stored_chunk(row: tuple[Any, ...]) -> StoredChunk:

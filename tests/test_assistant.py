@@ -16,6 +16,7 @@ from rag.collection import Collection
 from rag.errors import InputError, ModelError
 from rag.prompt import Style
 from rag.records import Answer, Document, Mark
+from rag.scope import Scope
 from rag.settings import Settings
 
 MEMO = Document(
@@ -491,6 +492,42 @@ def test_given_documents_give_the_same_answer_whatever_came_before(bold: Setting
         return plain(assistant.ask(WHEN, documents=[MEMO, REMOVAL]))
 
     assert once() == once([BREAD]) == once([BREAD], [MEMO], [REMOVAL, MEMO])
+
+
+def test_within_a_scope_only_that_is_searched_and_spoken_of(library: Collection) -> None:
+    only = Scope(documents=frozenset({"bread.txt", "removal.txt"}))
+    answer = ask(library, "It was signed on 5 December 1994.", scope=only)
+    check(answer)
+    assert answer.refused
+    assert {hit.document for hit in answer.passages} == {"bread.txt", "removal.txt"}
+    assert "memorandum" not in answer.text.replace(WHEN, "")
+    alone = ask(library, "1994", "Hello!", scope=Scope(documents=frozenset({"bread.txt"}))).text
+    assert "3 documents, such as “Bread”." in alone
+    memo = ask(library, "It was signed on 5 December 1994.", scope=Scope(after="1994-12"))
+    check(memo)
+    assert ({hit.document for hit in memo.passages}, memo.refused) == ({"memo.md"}, False)
+
+
+def test_a_refusal_before_reading_names_what_is_in_scope(library: Collection) -> None:
+    strict = library.settings.model_copy(update={"search_gate": 1.0})
+    answer = ask(library, "x", settings=strict, scope=Scope(kinds=frozenset({"txt"})))
+    assert answer.refused
+    assert "They cover, for example, “Bread”, “Removal”." in answer.text
+    assert "“The memorandum”" not in answer.text
+
+
+def test_a_scope_goes_for_given_documents_too(library: Collection) -> None:
+    asked = {"documents": [MEMO, BREAD], "scope": Scope(documents=frozenset({"bread.txt"}))}
+    answer = ask(library, "Bread needs flour.", "What does bread need?", **asked)
+    assert {hit.document for hit in answer.passages} == {"bread.txt"}
+    with pytest.raises(InputError, match=r"no document 'removal\.txt'.*came with the question"):
+        ask(library, "x", documents=[MEMO], scope=Scope(documents=frozenset({"removal.txt"})))
+
+
+@pytest.mark.parametrize("question", [WHEN, "Hello!"])
+def test_a_scope_that_admits_nothing(library: Collection, question: str) -> None:
+    with pytest.raises(InputError, match="no document in collection 'papers' is dated 2031"):
+        ask(library, "x", question, scope=Scope(after="2031"))
 
 
 ODD = {

@@ -218,7 +218,10 @@ def test_search_over_documents_that_come_with_the_question(
 def test_reports_add_up() -> None:
     one = IndexReport(1, 2, 3, 4, [{"path": "a", "error": "x"}], 10, 20, 0.5)
     two = IndexReport(5, 0, 0, 1, [{"path": "b", "error": "y"}], 15, 31, 0.25)
+    one.changes.update(added=["c"], removed=["x"])
+    two.changes.update(added=["a", "c"], moved=["m"])
     total = merge_reports([one, two])
     assert (total["added"], total["updated"], total["unchanged"], total["removed"]) == (6, 2, 3, 5)
     assert [failure["path"] for failure in total["failed"]] == ["a", "b"]
     assert (total["documents"], total["chunks"], total["seconds"]) == (15, 31, 0.75)
+    assert total["changes"] == {"added": ["a", "c"], "moved": ["m"], "removed": ["x"]}

@@ -128,6 +128,44 @@ def test_search_prints_hits(footnote: Run, zoo: Path) -> None:
     assert "dense" in plain.out
 
 
+def test_filters_work_together(footnote: Run, make_folder: Make) -> None:
+    def dated(text: str, date: str) -> str:
+        return f"---\ndate: {date}\n---\n\n{text}\n"
+
+    files = {
+        "old.md": dated("Owls hoot at night.", "2019-05-06"),
+        "new.md": dated("Owls hoot at dawn.", "2024-02-03"),
+        "table.csv": "bird,sound\nowl,hoot\n",
+        "note.txt": "Owls hoot for ever.\n",
+    }
+    folder = make_folder("zoo", files)
+    for name in ("table.csv", "note.txt"):  # these are dated by their file
+        os.utime(folder / name, (10**9, 10**9))
+    assert footnote("index", folder, "-c", "zoo").status == 0
+
+    def found(*filters: str) -> set[str]:
+        result = footnote("search", "owls hoot", "-c", "zoo", "--json", *filters)
+        return {hit["document"] for hit in result.json["hits"]}
+
+    assert found() == set(files)
+    assert found("--type", "csv", "--type", ".TXT") == {"table.csv", "note.txt"}
+    assert found("-d", "old.md", "--document", "note.txt") == {"old.md", "note.txt"}
+    assert found("--after", "2019") == {"old.md", "new.md"}
+    assert found("--after", "2019-06", "--before", "2024-02", "--type", "md") == {"new.md"}
+    for filters, message in (
+        (["-d", "odl.md"], r"no document 'odl\.md' in collection 'zoo'.*'old\.md'"),
+        (["--after", "soon"], "'soon' is no date: write YYYY-MM-DD"),
+        (["--type", "exe"], "'exe' is no type.*csv, docx"),
+        (["--type", "pdf", "--before", "2020"], "no document in .* is of type pdf and dated 2020"),
+    ):
+        for command in ("search", "ask"):
+            result = footnote(command, "Do owls hoot?", "-c", "zoo", "--json", *filters)
+            assert result.status == 1
+            assert re.search(message, result.line)
+    hello = footnote("ask", "Hello!", "-c", "zoo", "--json", "-d", "new.md")
+    assert "4 documents, such as “new”" in hello.json["text"]
+
+
 def test_search_takes_a_batch(footnote: Run, zoo: Path, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text(
         '{"id": "a", "question": "cats?"}\n{"id": "b", "question": "dogs?"}\n'
@@ -216,6 +254,7 @@ USAGE: dict[str, list[str]] = {
     "zero passages": ["search", "x", "-k", "0"],
     "no question": ["search"],
     "batch without out": ["search", "--batch", "in.jsonl"],
+    "batch with a filter": ["search", "--batch", "in.jsonl", "--out", "out", "--after", "2020"],
     "no path": ["index"],
     "no document": ["show"],
 }

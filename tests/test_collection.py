@@ -13,7 +13,7 @@ import filelock
 import pytest
 from fakes import HashEmbedder
 
-from rag import collection as module
+from rag import lock
 from rag.collection import Collection, IndexReport
 from rag.errors import CollectionError, InputError
 from rag.records import Document
@@ -167,6 +167,50 @@ def test_names_that_swap_or_move_up_are_not_embedded_again(
         "3.txt": "New entry.",
         "4.txt": "Third entry.",
     }
+
+
+def test_what_changed_is_named(opened: Collection, make_folder: Make) -> None:
+    zoo = make_folder("zoo", {"b.txt": "Bees.", "a.txt": "Ants.", "c.txt": "Cows.", "k.txt": "K."})
+    first = opened.update(zoo)
+    added = ["a.txt", "b.txt", "c.txt", "k.txt"]
+    assert first.changes == {"added": added, "updated": [], "removed": [], "moved": []}
+    (zoo / "a.txt").rename(zoo / "z.txt")
+    (zoo / "b.txt").write_text("Bumblebees.")
+    (zoo / "c.txt").unlink()
+    (zoo / "n.txt").write_text("New.")
+    second = opened.update(zoo)
+    assert counted(second) == (1, 1, 2, 1, 0)
+    assert second.changes == {
+        "added": ["n.txt"],
+        "updated": ["b.txt"],
+        "removed": ["c.txt"],
+        "moved": ["z.txt"],
+    }
+    given = [Document("y", "Yaks."), Document("x", "Oxen.")]
+    assert opened.put(given, "given").changes["added"] == ["x", "y"]
+    given = [Document("y", "Yaks and more.")]
+    assert opened.put(given, "given").changes == {
+        "added": [],
+        "updated": ["y"],
+        "removed": ["x"],
+        "moved": [],
+    }
+
+
+def test_the_list_of_documents_is_as_new_as_the_collection(
+    opened: Collection, settings: Settings, make_folder: Make, embedder: HashEmbedder
+) -> None:
+    zoo = make_folder("zoo", ANIMALS)
+    opened.update(zoo)
+    held = {one.id: one.stamp for one in opened.documents()}
+    opened.documents().clear()
+    assert len(opened.documents()) == 3
+    os.utime(zoo / "cats.txt", (1, 1))
+    opened.update(zoo)
+    assert opened.documents()[0].stamp != held["cats.txt"]
+    with Collection.open("papers", settings, embedder=embedder) as other:
+        other.forget(["cats.txt"])
+    assert ids(opened) == ["dogs.md", "more/owls.txt"]
 
 
 def test_a_new_ending_means_another_reader(opened: Collection, make_folder: Make) -> None:
@@ -482,7 +526,7 @@ def test_a_second_writer_gets_a_clear_line(
 ) -> None:
     zoo = make_folder("zoo", ANIMALS)
     opened.update(zoo)
-    monkeypatch.setattr(module, "_WAIT_FOR_WRITER_S", 0.1)
+    monkeypatch.setattr(lock, "_WAIT_FOR_WRITER_S", 0.1)
     with filelock.FileLock(settings.indexes / ".papers.lock"):
         for write in (
             lambda: opened.update(zoo),

@@ -36,6 +36,15 @@ def test_an_empty_index_finds_nothing() -> None:
     assert empty.search(bag_vector("x"), 5) == []
 
 
+def test_only_some_keys_may_be_found() -> None:
+    index, question = build(), bag_vector("word3 word3 word1")
+    everything = index.search(question, 5)
+    some = np.array([14, 10, 11, 99], np.int64)  # 99 is not there
+    assert index.search(question, 5, some) == [one for one in everything if one[0] in (10, 11, 14)]
+    assert index.search(question, 1, some)[0][0] == 11
+    assert index.search(question, 5, np.zeros(0, np.int64)) == []
+
+
 def test_it_comes_back_from_its_file(tmp_path: Path) -> None:
     index = build()
     index.save(tmp_path)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,81 @@ def test_a_document_comes_back_as_it_was(store: Store) -> None:
     assert store.document("a") == CATS
     assert store.document("z") is None
     assert [(one.id, one.title, one.size) for one in store.documents()] == [("a", "Cats", 17)]
+
+
+def test_pages_and_the_time_of_adding(store: Store) -> None:
+    def marked(name: str, *marks: Mark) -> Document:
+        return Document(name, "Some text.", marks=marks)
+
+    before = datetime.now(UTC).replace(microsecond=0)
+    put(
+        store,
+        marked("a", Mark(0, "page", 1), Mark(2, "page", 2), Mark(5, "page", 12)),
+        marked("b", Mark(0, "slide", 1), Mark(0, "heading", 4, '"page", 9')),
+        marked("c", Mark(0, "sheet", 1, "One"), Mark(5, "sheet", 2, "Two")),
+        marked("d", Mark(0, "heading", 3, "No pages")),
+        marked("e"),
+    )
+    held = store.documents()
+    assert [one.pages for one in held] == [12, 1, 2, None, None]
+    for one in held:
+        assert one.added.endswith("Z")
+        assert before <= datetime.fromisoformat(one.added) <= datetime.now(UTC)
+
+
+def test_a_move_keeps_the_time_of_adding(store: Store) -> None:
+    put(store, CATS)
+    store._db.execute("UPDATE documents SET added = '2001-02-03T04:05:06Z'")
+    store.publish([], moved=[Move("a", "z", "s", "", "1", "Cats")])
+    assert [(one.id, one.added) for one in store.documents()] == [("z", "2001-02-03T04:05:06Z")]
+
+
+def as_before(path: Path) -> None:
+    """Make the database one of the first version of its schema, which had no column `added`."""
+    database = sqlite3.connect(path)
+    database.execute("ALTER TABLE documents DROP COLUMN added")
+    database.commit()
+    database.close()
+
+
+def test_an_older_database_is_read_as_it_is_and_grows_with_its_next_change(tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    first = Store(path)
+    put(first, CATS)
+    first.close()
+    as_before(path)
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")  # whoever opens it must neither wait for this nor fail
+    started = time.monotonic()
+    store, reader = Store(path), Store(path)
+    assert [(one.id, one.added) for one in reader.documents()] == [("a", "")]
+    assert time.monotonic() - started < 5
+    writer.close()
+    put(store, DOGS)
+    for one in (store, reader):
+        [cats, dogs] = one.documents()
+        assert (cats.added, bool(dogs.added)) == ("", True)
+        assert one.document("a") == CATS
+        assert one.meta("schema") == "2"
+        one.close()
+
+
+def test_keys_of_some_documents(store: Store) -> None:
+    put(store, CATS, DOGS)
+    stage(store, Document("a", "A later version."), Document("c", "Not live yet."))
+    every = store.chunk_keys(["a", "b", "c", "z"])
+    assert every.tolist() == store.vectors(DIMENSIONS)[0].tolist()
+    [key] = store.chunk_keys(["b"])
+    assert store.chunks([int(key)])[0].chunk.text == DOGS.text
+    assert store.chunk_keys([]).tolist() == []
+    assert store.search_words("cats dogs", 9, store.chunk_keys([])) == []
+
+
+def test_more_keys_than_sqlite_binds_variables(store: Store) -> None:
+    put(store, CATS, DOGS)
+    many = np.arange(300_000, dtype=np.int64)
+    assert store.search_words("cats dogs", 9, many) == store.search_words("cats dogs", 9)
+    assert len(store.chunk_keys(str(n) for n in range(300_000))) == 0
 
 
 def test_vectors_come_back_with_their_chunks(store: Store) -> None:

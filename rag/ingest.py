@@ -1,0 +1,108 @@
+"""Documents on their way into the store: read, chunked, embedded, staged.
+
+What is staged is seen by no reader. When it is published, and what it replaces, is decided by
+`rag.collection`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from rag.chunk import chunk_document
+from rag.embed import Embedder
+from rag.errors import ReadError
+from rag.plan import Found, spelled
+from rag.read import Limits, read_files
+from rag.records import Document
+from rag.sentences import sentence_spans
+from rag.settings import Settings
+from rag.store import Store
+
+__all__ = ["Job", "batches", "given_job", "read_jobs", "stage_batch", "storable"]
+
+_BATCH_DOCUMENTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A document to be written, and where it comes from."""
+
+    document: Document
+    source: str
+    path: str
+    digest: str
+    stamp: str
+
+
+def given_job(document: Document, source: str) -> Job:
+    """A document that is in memory already: its content is what its digest is made of."""
+    clean = replace(document, text=storable(document.text), title=storable(document.title))
+    digest = hashlib.sha256(repr(clean).encode()).hexdigest()
+    return Job(clean, source, "", digest, "")
+
+
+def read_jobs(
+    todo: list[Found], source: str, settings: Settings, failed: list[dict[str, str]]
+) -> Iterator[Job]:
+    """Read files one after the other. Those that can't be are put into `failed`, with the reason."""
+    limits = Limits(
+        max_bytes=settings.max_file_mb * 1_000_000,
+        seconds=settings.parse_seconds,
+        memory_mb=settings.parse_memory_mb,
+    )
+    found = {item.id: item for item in todo}
+    for document_id, path, result in read_files([(one.id, one.path) for one in todo], limits):
+        if isinstance(result, ReadError):
+            failed.append({"path": spelled(path), "error": str(result)})
+            continue
+        item = found[document_id]
+        yield Job(result, source, spelled(item.path), item.hash, item.stamp)
+
+
+def batches(jobs: Iterable[Job]) -> Iterator[list[Job]]:
+    """As many documents at a time as are embedded and written together."""
+    left = iter(jobs)
+    while batch := list(islice(left, _BATCH_DOCUMENTS)):
+        yield batch
+
+
+def stage_batch(
+    batch: list[Job], store: Store, embedder: Embedder, settings: Settings
+) -> list[str]:
+    """Chunk and embed documents, and stage them in one short transaction; returns their ids."""
+    limit = min(settings.chunk_tokens, embedder.max_tokens - 2)
+    if settings.whole_documents:
+        limit = sys.maxsize
+    by_document = [chunk_document(job.document, embedder.count, limit) for job in batch]
+    chunks = [chunk for one in by_document for chunk in one]
+    spans = [sentence_spans(chunk.text) for chunk in chunks]
+    embedded = embedder.embed(
+        [chunk.text for chunk in chunks], [chunk.context for chunk in chunks], spans
+    )
+    at = 0
+    with store.transaction():
+        if store.meta("embedder") is None:
+            store.set_meta("embedder", settings.embedder)
+        for job, one in zip(batch, by_document, strict=True):
+            part = slice(at, at + len(one))
+            at += len(one)
+            store.stage(
+                job.document,
+                one,
+                spans[part],
+                embedded[part],
+                source=job.source,
+                path=job.path,
+                digest=job.digest,
+                stamp=job.stamp,
+            )
+    return [job.document.id for job in batch]
+
+
+def storable(text: str) -> str:
+    """`text` with "?" for lone surrogates, which UTF-8 can't hold. The length stays."""
+    return text.encode("utf-8", "replace").decode()
