@@ -63,16 +63,17 @@ def rivals(
 ) -> tuple[list[str], list[str]]:
     """Documents that give `phrase` too, and those that may answer otherwise, best first.
 
-    A document counts where its best sentence scores at least `closeness` of the best of all. It may
-    answer otherwise where one of its good sentences holds a number or a name that is neither in the
-    phrase nor in what gave it.
+    A document counts where its best sentence scores at least `closeness` of the best of all, and by
+    the sentences that do: what it mentions elsewhere is no answer. It may answer otherwise where one
+    of them holds a number or a name.
     """
     best: dict[str, float] = {}
     for one in sentences:
         best[one.document] = max(best.get(one.document, 0.0), one.score)
     top = max(best.values(), default=0.0)
     near = [name for name in sorted(best, key=lambda d: -best[d]) if best[name] >= closeness * top]
-    texts = {name: " ".join(one.text for one in sentences if one.document == name) for name in near}
+    good = [one for one in sentences if one.score >= closeness * top]
+    texts = {name: " ".join(one.text for one in good if one.document == name) for name in near}
     agreeing = [name for name in near if _holds(texts[name], phrase)]
     others = [
         name for name in near if name not in agreeing and bool(_VALUE.search(texts[name][1:]))

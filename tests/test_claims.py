@@ -68,6 +68,15 @@ def test_a_copy_is_no_second_source() -> None:
     assert values(stands) == ["1900", "1856"], "one against one, so both stand"
 
 
+def test_a_document_that_only_mentions_the_answer_elsewhere_is_still_asked() -> None:
+    sentences = [
+        source("new", "The president is Ada Quill.", 0.9),
+        source("old", "The president is Bela Ott.", 0.88),
+        source("old", "The challenger, Ada Quill, has said little.", 0.3),
+    ]
+    assert rivals(sentences, "Ada Quill", 0.8) == (["new"], ["old"])
+
+
 def test_rivals_are_near_and_hold_another_value() -> None:
     sentences = [
         source("a", "The tower was built in 1856.", 0.8),
