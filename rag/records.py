@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 __all__ = [
     "Mark",
@@ -190,3 +195,19 @@ class Answer:
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain lists and dictionaries, ready for `json.dumps`."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Answer:
+        """The inverse of `to_dict`, also after a round through JSON. Unknown keys are ignored.
+
+        Raises:
+            ValueError: a field is missing, or holds something else than it should.
+        """
+        return _adapter().validate_python(dict(row))
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[Answer]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Answer)

@@ -19,7 +19,7 @@ import pytest
 
 from rag.errors import ReadError
 from rag.read import Limits, find_files, read_file, read_files
-from rag.read.pool import _document, _Worker
+from rag.read.pool import Worker, _document
 from rag.records import Document
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX files")
@@ -263,7 +263,7 @@ def test_outcomes_come_in_order(tmp_path: Path, workers: int) -> None:
 
 def test_one_process_reads_many_files(tmp_path: Path) -> None:
     pids = set()
-    worker = _Worker(Limits())
+    worker = Worker(Limits())
     for document_id, path in many(tmp_path, 5):
         worker.read(path, document_id)
         assert worker._process is not None
@@ -281,7 +281,7 @@ def test_a_process_started_by_a_large_one_is_kept(tmp_path: Path) -> None:
 
 def test_a_lost_process_costs_no_file(tmp_path: Path) -> None:
     (first, path), (second, other) = many(tmp_path, 2)
-    worker = _Worker(Limits())
+    worker = Worker(Limits())
     worker.read(path, first)
     assert worker._process is not None
     worker._process.kill()

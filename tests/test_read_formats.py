@@ -25,7 +25,7 @@ from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table
 from rag.errors import ReadError
 from rag.read.limits import Limits
 from rag.read.mail import read_mail
-from rag.read.pdf import char_boxes, read_pdf
+from rag.read.pdf import line_boxes, load_page, open_pdf, page_text, read_pdf
 from rag.read.sheets import read_xlsx
 from rag.read.slides import read_pptx
 from rag.read.tables import table_lines
@@ -595,15 +595,16 @@ def test_pdf_header_cells_of_two_lines_are_one_line() -> None:
     assert read_pdf(drawn(page), LIMITS).text.split("\n")[0] == "July 1, 2023 June 25, 2022"
 
 
-def test_char_boxes_find_the_words_again() -> None:
+def test_line_boxes_find_the_words_again() -> None:
     data = drawn([(72, 700, "First page.")], [(72, 700, "Some words"), (72, 600, "Below")])
-    text = read_pdf(data, LIMITS).text
-    start = text.index("words")
-    [box] = char_boxes(data, start, start + 5)
-    assert box.page == 2 and 100 < box.left < 110 and 690 < box.bottom < 700 < box.top < 715
-    both = char_boxes(data, text.index("Some"), len(text))
-    assert [b.page for b in both] == [2, 2] and both[0].bottom > both[1].top
-    assert char_boxes(data, 0, 0) == []
+    _, text_page = load_page(open_pdf(data), 2)
+    page = page_text(text_page)
+    start = page.text.index("words")
+    [box] = line_boxes(text_page, page.index[start : start + 5])
+    assert 100 < box.left < 110 and 690 < box.bottom < 700 < box.top < 715
+    both = line_boxes(text_page, [at for at in page.index if at >= 0])
+    assert len(both) == 2 and both[0].bottom > both[1].top
+    assert line_boxes(text_page, []) == []
 
 
 @pytest.mark.parametrize(

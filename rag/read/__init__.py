@@ -5,6 +5,7 @@
     read_file    read one
     normalise    the one form of text that all offsets count in
     Limits       what reading one file may cost
+    Worker       the reading process itself, for who asks it more than once
 
 Tables become one line per row, each value with the names of its row and column (`rag.read.tables`);
 txt, md and csv keep their characters. Knows nothing of chunks, stores or models.
@@ -15,6 +16,6 @@ from __future__ import annotations
 from rag.read.draft import normalise
 from rag.read.files import FileList, find_files
 from rag.read.limits import Limits
-from rag.read.pool import read_file, read_files
+from rag.read.pool import Worker, read_file, read_files
 
-__all__ = ["find_files", "read_files", "read_file", "normalise", "Limits", "FileList"]
+__all__ = ["find_files", "read_files", "read_file", "normalise", "Limits", "FileList", "Worker"]

@@ -6,13 +6,14 @@ lines of a wrapped paragraph with a blank, undoes hyphenation at line ends, and 
 paragraphs by an empty line.
 
 Every character of a page's text is kept with its index in pdfium's text page (-1 for blanks that
-were added here), so `char_boxes` finds the rectangles of any span again from the file alone.
+were added here), so `line_boxes` finds the rectangles of any span again from that page alone.
 pdfium is not thread-safe and its input is untrusted: run this in the reading process only.
 """
 
 from __future__ import annotations
 
 import ctypes
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -23,7 +24,9 @@ from rag.read.layout import Face, Line, PageText, compose, find_headings
 from rag.read.limits import Limits
 from rag.records import Mark
 
-__all__ = ["Box", "char_boxes", "read_pdf"]
+__all__ = ["PAGE_GAP", "Box", "line_boxes", "load_page", "open_pdf", "page_text", "read_pdf"]
+
+PAGE_GAP = "\n\n"  # between the texts of two pages; none after a page without text
 
 _HYPHEN = "\ufffe"  # pdfium's sign for a hyphen at a line's end, instead of hyphen and line end
 _NO_TEXT = re.compile(
@@ -33,13 +36,11 @@ _NO_TEXT = re.compile(
 _PASSWORD, _FORMAT, _SECURITY = 4, 3, 5  # FPDF_GetLastError
 _NO_LETTERS = re.compile(r"[\W\d_]*")
 _MACHINE_TITLE = re.compile(r"untitled|microsoft (?:word|powerpoint|excel)\b.*|.*\.\w{3,4}|slide 1")
-_PAGE_GAP = "\n\n"
 
 
 class Box(NamedTuple):
-    """A rectangle on a page (`page` from 1), in points; the origin is the page's lower left."""
+    """A rectangle in a page's own coordinates: points, as if the page were not rotated; y goes up."""
 
-    page: int
     left: float
     bottom: float
     right: float
@@ -51,15 +52,15 @@ def read_pdf(data: bytes, limits: Limits) -> Draft:
 
     Raises `ReadError` for files that are encrypted, damaged, or have no text layer.
     """
-    document = _open(data)
+    document = open_pdf(data)
     parts: list[str] = []
     marks: list[Mark] = []
     faces: list[Face] = []
     length = 0
     for number, page in enumerate(_pages(document), start=1):
         if parts and parts[-1]:
-            parts.append(_PAGE_GAP)
-            length += len(_PAGE_GAP)
+            parts.append(PAGE_GAP)
+            length += len(PAGE_GAP)
         marks.append(Mark(length, "page", number))
         parts.append(page.text)
         faces += [face._replace(offset=length + face.offset) for face in page.faces]
@@ -77,27 +78,11 @@ def read_pdf(data: bytes, limits: Limits) -> Draft:
     return Draft(text, tuple(marks), _title(info.get("Title", "")), date)
 
 
-def char_boxes(data: bytes, start: int, end: int) -> list[Box]:
-    """Where characters `start..end` of the document's text are drawn: one box per line.
+def open_pdf(data: bytes) -> Any:
+    """The `pypdfium2.PdfDocument` of a file's bytes; it has a page at least.
 
-    `data` is the file that the text was read from. Runs the same extraction again, page by page,
-    up to the page that holds `end`.
+    Raises `ReadError` for what is no PDF, is encrypted or damaged.
     """
-    document = _open(data)
-    boxes: list[Box] = []
-    offset = 0
-    for number, page in enumerate(_pages(document), start=1):
-        if offset >= end:
-            break
-        low, high = max(start - offset, 0), max(min(end - offset, len(page.text)), 0)
-        wanted = [at for at in page.index[low:high] if at >= 0]
-        if wanted:
-            boxes += _line_boxes(document, number, wanted)
-        offset += len(page.text) + (len(_PAGE_GAP) if page.text else 0)
-    return boxes
-
-
-def _open(data: bytes) -> Any:
     import pypdfium2
     import pypdfium2.raw as pdfium
 
@@ -118,19 +103,60 @@ def _open(data: bytes) -> Any:
     return document
 
 
-def _pages(document: Any) -> Iterator[PageText]:
-    """The text of each page in turn; a page that can't be loaded is an error, not a gap."""
+def load_page(document: Any, number: int) -> tuple[Any, Any]:
+    """Page `number` (from 1) and its text page; the caller closes both, the text page first.
+
+    A page that can't be loaded raises `ReadError`: it is an error, not a gap.
+    """
     import pypdfium2
 
-    for number in range(len(document)):
-        try:
-            page = document[number]
-            text_page = page.get_textpage()
-        except pypdfium2.PdfiumError as error:
-            raise ReadError(
-                f"is damaged (page {number + 1} can't be read): get a whole copy of the file"
-            ) from error
-        yield compose(_lines(text_page))
+    try:
+        page = document[number - 1]
+        return page, page.get_textpage()
+    except pypdfium2.PdfiumError as error:
+        raise ReadError(
+            f"is damaged (page {number} can't be read): get a whole copy of the file"
+        ) from error
+
+
+def page_text(text_page: Any) -> PageText:
+    """The text of one page, in NFC; it depends on no other page."""
+    return compose(_lines(text_page))
+
+
+def line_boxes(text_page: Any, wanted: list[int]) -> list[Box]:
+    """The boxes around the characters with the pdfium indices `wanted`, merged per line.
+
+    A line may run upward, as it does on pages that are stored on their side.
+    """
+    import pypdfium2.raw as pdfium
+
+    rect = pdfium.FS_RECTF()
+    boxes: list[Box] = []
+    upward = False
+    for at in wanted:
+        if not pdfium.FPDFText_GetLooseCharBox(text_page.raw, at, ctypes.byref(rect)):
+            continue
+        box = Box(rect.left, rect.bottom, rect.right, rect.top)
+        before, upward = upward, _runs_upward(text_page.raw, at)
+        if boxes and before == upward and _on_line(boxes[-1], box, upward):
+            last = boxes[-1]
+            boxes[-1] = Box(
+                min(last.left, box.left),
+                min(last.bottom, box.bottom),
+                max(last.right, box.right),
+                max(last.top, box.top),
+            )
+        else:
+            boxes.append(box)
+    return boxes
+
+
+def _pages(document: Any) -> Iterator[PageText]:
+    """The text of each page in turn."""
+    for number in range(1, len(document) + 1):
+        page, text_page = load_page(document, number)
+        yield page_text(text_page)
         text_page.close()
         page.close()
 
@@ -200,32 +226,22 @@ def _is_bold(raw: Any, at: int, pdfium: Any) -> bool:
     return 0 < size <= len(name) and b"bold" in name.value.lower()
 
 
-def _line_boxes(document: Any, number: int, wanted: list[int]) -> list[Box]:
-    """The boxes around the characters with the indices `wanted`, merged per line."""
+def _runs_upward(raw: Any, at: int) -> bool:
+    """Whether a character stands on a line that runs up or down, not across."""
     import pypdfium2.raw as pdfium
 
-    page = document[number - 1]
-    text_page = page.get_textpage()
-    rect = pdfium.FS_RECTF()
-    boxes: list[Box] = []
-    for at in wanted:
-        pdfium.FPDFText_GetLooseCharBox(text_page.raw, at, ctypes.byref(rect))
-        box = Box(number, rect.left, rect.bottom, rect.right, rect.top)
-        last = boxes[-1] if boxes else None
-        level = last and min(last.top, box.top) > max(last.bottom, box.bottom)
-        if last and level and box.left >= last.left:
-            boxes[-1] = Box(
-                number,
-                min(last.left, box.left),
-                min(last.bottom, box.bottom),
-                max(last.right, box.right),
-                max(last.top, box.top),
-            )
-        else:
-            boxes.append(box)
-    text_page.close()
-    page.close()
-    return boxes
+    angle = pdfium.FPDFText_GetCharAngle(raw, at)  # in radians; below 0 where it has none
+    return angle > 0 and abs(math.sin(angle)) > 0.7
+
+
+def _on_line(line: Box, box: Box, upward: bool) -> bool:
+    """Whether `box` goes on `line`: they overlap in height, and it is not drawn far back."""
+    if upward:
+        line, box = (Box(b.bottom, b.left, b.top, b.right) for b in (line, box))
+    overlap = min(line.top, box.top) - max(line.bottom, box.bottom)
+    height = min(line.top - line.bottom, box.top - box.bottom)
+    back = 0.0 if upward else line.left - box.right  # upward or down: a line may run either way
+    return overlap > 0.5 * height and back < height
 
 
 def _title(given: str) -> str:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,7 +23,7 @@ from rag.errors import ReadError
 from rag.read.limits import Limits
 from rag.records import Document, Mark
 
-__all__ = ["read_file", "read_files"]
+__all__ = ["Worker", "read_file", "read_files"]
 
 Outcome = tuple[str, Path, Document | ReadError]
 
@@ -36,7 +36,7 @@ def read_file(path: Path, document_id: str, limits: Limits | None = None) -> Doc
 
     Raises `ReadError` whose message is one line without the file's name.
     """
-    worker = _Worker(limits or Limits())
+    worker = Worker(limits or Limits())
     try:
         return worker.read(path, document_id)
     finally:
@@ -52,8 +52,8 @@ def read_files(
     ahead of the caller by a few files; they end with the iteration.
     """
     chosen = limits or Limits()
-    idle: SimpleQueue[_Worker] = SimpleQueue()
-    everyone = [_Worker(chosen) for _ in range(max(workers, 1))]
+    idle: SimpleQueue[Worker] = SimpleQueue()
+    everyone = [Worker(chosen) for _ in range(max(workers, 1))]
     for worker in everyone:
         idle.put(worker)
 
@@ -88,7 +88,7 @@ class _Lost(Exception):
     """The process ended without an answer."""
 
 
-class _Worker:
+class Worker:
     """One reading process, started when first needed and again when lost or worn."""
 
     def __init__(self, limits: Limits) -> None:
@@ -98,10 +98,24 @@ class _Worker:
 
     def read(self, path: Path, document_id: str) -> Document:
         """The document at `path`; raises `ReadError`."""
+        return _document(self._work(path, {}), document_id, self._limits)
+
+    def draw(
+        self, path: Path, number: int, text: str, spans: Sequence[tuple[int, int]], width: int
+    ) -> dict[str, Any]:
+        """What `rag.read.page.draw_page` says of a page, unchecked; raises `ReadError`."""
+        draw = {"number": number, "text": text, "spans": spans, "width": width}
+        image = self._work(path, {"draw": draw}).get("image")
+        if not isinstance(image, dict):
+            raise ReadError("made its reader answer nonsense: save it anew")
+        return image
+
+    def _work(self, path: Path, what: dict[str, Any]) -> dict[str, Any]:
+        """The reply to a request, by a new process if this one is lost; raises `ReadError`."""
         while not self._closed:
             fresh = self._process is None
             try:
-                reply = self._ask(path)
+                reply = self._ask(path, what)
             except _Lost:
                 self._stop()
                 # A process that has read other files before may have died of those: once more.
@@ -113,7 +127,9 @@ class _Worker:
                 continue
             if reply.get("worn"):
                 self._stop()
-            return _document(reply, document_id, self._limits)
+            if "error" in reply:
+                raise ReadError(str(reply["error"]))
+            return reply
         raise ReadError("was not read: reading was stopped")
 
     def close(self) -> None:
@@ -121,11 +137,12 @@ class _Worker:
         self._closed = True
         self._stop()
 
-    def _ask(self, path: Path) -> dict[str, Any]:
+    def _ask(self, path: Path, what: dict[str, Any]) -> dict[str, Any]:
         process = self._process or self._start()
         request = {
             "path": os.fsencode(os.path.abspath(path)).hex(),
             "limits": dataclasses.asdict(self._limits),
+            **what,
         }
         late = threading.Event()
 
@@ -189,8 +206,6 @@ class _Worker:
 
 def _document(reply: dict[str, Any], document_id: str, limits: Limits) -> Document:
     """The document in `reply`, its parts checked: the process that made it read untrusted bytes."""
-    if "error" in reply:
-        raise ReadError(str(reply["error"]))
     try:
         record = reply["document"]
         text, title, date = str(record["text"]), str(record["title"]), record["date"]

@@ -1,9 +1,10 @@
 """The reading process: `python -m rag.read.worker` reads files that it is told on standard input.
 
-A request is one line of JSON; a reply is its length in bytes on a line, then so many bytes of
-JSON. Replies go to the pipe that standard output was when the process began; standard output
-itself is pointed elsewhere, so whatever a C library prints cannot mix with them. Limits are set
-by the operating system where it has them (`resource`); the parent's clock holds everywhere.
+A request is one line of JSON, for a document or (with `draw`) for the image of a page; a reply is
+its length in bytes on a line, then so many bytes of JSON. Replies go to the pipe that standard
+output was when the process began; standard output itself is pointed elsewhere, so whatever a C
+library prints cannot mix with them. Limits are set by the operating system where it has them
+(`resource`); the parent's clock holds everywhere.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from rag.errors import ReadError
 from rag.read.draft import one_line
 from rag.read.formats import load
 from rag.read.limits import Limits
+from rag.read.page import draw_page
 
 try:
     import resource
@@ -52,7 +54,7 @@ def _private_stdout() -> BinaryIO:
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    """The reply to one request: `document` or `error`, and whether this process is `worn`.
+    """The reply to one request: `document`, `image` or `error`, and whether this process is `worn`.
 
     A worn process has grown, or failed for lack of memory: the parent should start another.
     """
@@ -61,8 +63,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     worn = False
     try:
         _limit(limits)
-        document = dataclasses.asdict(load(path, "", limits))
-        return {"document": document, "worn": _memory_mb() > limits.memory_mb / 2}
+        reply = _work(path, request.get("draw"), limits)
+        return {**reply, "worn": _memory_mb() > limits.memory_mb / 2}
     except ReadError as error:
         message = str(error)
     except MemoryError:
@@ -77,6 +79,12 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
             message = f"is damaged, or needs more than {limits.memory_mb:,} MB: split it ({reason})"
     worn = worn or _memory_mb() > limits.memory_mb / 2
     return {"error": one_line(message, 290), "worn": worn}
+
+
+def _work(path: Path, draw: dict[str, Any] | None, limits: Limits) -> dict[str, Any]:
+    if draw is None:
+        return {"document": dataclasses.asdict(load(path, "", limits))}
+    return {"image": draw_page(path, limits, **draw)}
 
 
 def _limit(limits: Limits) -> None:
