@@ -127,7 +127,7 @@ def test_near_duplicates_of_a_better_passage_are_dropped() -> None:
 
 def test_passages_without_words_are_not_duplicates() -> None:
     rows = [candidate("— — —", 0.9, "a"), candidate("***", 0.8, "b")]
-    assert len(without_duplicates(rows)) == 2
+    assert len(list(without_duplicates(rows))) == 2
 
 
 @pytest.mark.parametrize("year", ["2019", "2024"])
@@ -139,7 +139,7 @@ def test_the_same_words_with_other_numbers_are_no_duplicate(year: str) -> None:
         "to higher prices, stronger demand from industrial customers and lower freight costs abroad."
     )
     rows = [candidate(text.format("2021"), 0.9, "a"), candidate(text.format(year), 0.8, "b")]
-    assert len(without_duplicates(rows)) == 2
+    assert len(list(without_duplicates(rows))) == 2
 
 
 TEXT = "One one one.\n\nTwo two two.  Three three.\n\nFour four."

@@ -1,97 +1,31 @@
-"""Serves a Gradio app from this machine alone, with headers that keep the page's requests at home.
-
-Knows nothing of questions or answers.
-"""
+"""Serves the whole chat behind the guard: the Gradio page in the middle, our routes around it."""
 
 from __future__ import annotations
 
-import ipaddress
+import errno
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rag.errors import SettingsError
-from ui.theme import head, icon_path, style, theme
+from ui.frame import Framed
+from ui.guard import ASGI, Guard, person_of
+from ui.streams import Streams
+from ui.theme import head, icon_path, theme
 
-__all__ = ["CONTENT_SECURITY_POLICY", "Guard", "bind", "is_loopback", "mount", "server"]
+if TYPE_CHECKING:
+    from ui.services import Services
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "img-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "script-src 'self' 'unsafe-inline'",
-        "style-src 'self' 'unsafe-inline'",
-        "object-src 'none'",
-        "base-uri 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
-_HEADERS = (
-    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-)
+__all__ = ["bind", "mount", "server"]
+
 _TRIES = 50  # ports tried after the one that was asked for
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGI = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
-
-
-class Guard:
-    """ASGI middleware: security headers on every response; requests must name a loopback host.
-
-    The host check stops a web page elsewhere from reaching the chat under a name that it has pointed
-    at this machine (DNS rebinding).
-    """
-
-    def __init__(self, app: ASGI) -> None:
-        self._app = app
-
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
-            await send(message)
-
-        named = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-        if not is_loopback(_host_name(named)):
-            start = {"type": "http.response.start", "status": 403, "headers": []}
-            await send_guarded(start)
-            await send({"type": "http.response.body", "body": b"Open the chat at its own address."})
-            return
-        await self._app(scope, receive, send_guarded)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only mean this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def bind(host: str, port: int) -> tuple[socket.socket, int]:
     """A listening socket on `port`, or on the next free port after it; and the port it has.
 
     Raises:
-        SettingsError: `host` reaches beyond this machine, or nothing can be bound.
+        SettingsError: nothing can be bound.
     """
-    if not is_loopback(host):
-        raise SettingsError(
-            f"the chat has no users yet, so it can't be opened to others on '{host}': "
-            "leave --host at 127.0.0.1"
-        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     reason = ""
     for candidate in [port] if port == 0 else range(port, min(port + _TRIES, 65536)):
@@ -103,23 +37,35 @@ def bind(host: str, port: int) -> tuple[socket.socket, int]:
         except OSError as error:
             listener.close()
             reason = error.strerror or str(error)
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                break  # no other port would do either
             continue
         return listener, int(listener.getsockname()[1])
     raise SettingsError(
-        f"no port from {port} on {host} can be opened ({reason}): choose another --port"
+        f"no port from {port} on {host} can be opened ({reason}): choose another --port or --host"
     )
 
 
-def mount(blocks: Any) -> ASGI:
-    """The complete web application around Gradio blocks."""
+def mount(services: Services, *, loopback: bool = True) -> ASGI:
+    """The complete web application; `loopback` says whether it is served to this machine alone."""
     import gradio as gr
     from fastapi import FastAPI
 
+    from ui import login
+    from ui.app import build
+    from ui.routes import ROUTES
+
+    none: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None}
+    app = FastAPI(**none)
+    app.include_router(login.routes(services.people, services.sessions, services.audit.note))
+    for routes in ROUTES:
+        app.include_router(routes(services))
     mounted: ASGI = gr.mount_gradio_app(
-        FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
-        blocks,
+        app,
+        build(services),
         path="/",
-        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
+        auth_dependency=lambda request: person_of(request).name,
+        app_kwargs=none,
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
@@ -127,13 +73,12 @@ def mount(blocks: Any) -> ASGI:
         ssr_mode=False,
         pwa=False,
         show_error=False,
-        max_file_size="1kb",
+        max_file_size="1kb",  # nothing is uploaded through Gradio
         favicon_path=str(icon_path()),
         theme=theme(),
-        css=style(),
-        head=head(),
     )
-    return Guard(mounted)
+    page = Streams(Framed(mounted, head(), "Footnote"), services.people)
+    return Guard(page, services.people, services.sessions, loopback=loopback)
 
 
 def server(app: ASGI) -> Any:
@@ -147,12 +92,6 @@ def server(app: ASGI) -> Any:
             access_log=False,
             timeout_graceful_shutdown=1,
             server_header=False,
+            proxy_headers=False,  # anyone could claim to be elsewhere, or to come by https
         )
     )
-
-
-def _host_name(header: str) -> str:
-    """The name in a Host header, without its port."""
-    if header.startswith("["):
-        return header.partition("]")[0] + "]"
-    return header.partition(":")[0]

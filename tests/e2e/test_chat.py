@@ -1,339 +1,609 @@
-"""The chat in a real browser against a real server: real store and index, a scripted model.
+"""Asking and reading in a real browser: what a reader does in a day, on real files of every format.
 
-Screenshots go to `test-results/`. Without a chromium or chrome these tests skip; with
-FOOTNOTE_REQUIRE_BROWSER set, that is a failure.
+Screenshots and accessibility are in test_chat_looks.py.
 """
 
 from __future__ import annotations
 
+import io
+import json
 import re
-import threading
+import statistics
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
+import docx
 import pytest
-from fakes import HashEmbedder
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from chatsite import Site, answered, arrived, ask, fresh, slowly, start_site, turn_of, watched
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from rag.assistant import Assistant
-from rag.collection import Collection
-from rag.generate import Generation, Message
-from rag.records import Document, Mark
-from rag.settings import Settings
-from ui.app import build
-from ui.desk import Desk
-from ui.server import CONTENT_SECURITY_POLICY, bind, mount, server
+from rag.errors import ModelError
+from ui.guard import CONTENT_SECURITY_POLICY
+from ui.people import OWNER
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=30_000)  # the machine may be busy
 
-RESULTS = Path(__file__).resolve().parents[2] / "test-results"
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-HARBOUR = (
-    "# Harbour rules\n\nThe harbour of Eastmere opened in 1887. Boats over twelve metres pay a toll of "
-    "nine crowns.\n\nThe harbour master keeps the register of moorings in a blue ledger. Nobody moors "
-    "at the north quay in winter.\n"
-)
-LIGHTHOUSE = (
-    "The lighthouse at Eastmere burns whale oil.\n\nIts lamp was replaced in 1902 after the great "
-    "storm, and the keeper receives forty crowns a year.\n"
-)
-HOSTILE = (
-    'The ferry timetable is kept by Ada Quill. <img src=x onerror="window.hacked=1"> '
-    "<script>window.hacked=1</script> ![pixel](https://evil.example/p.png) "
-    "[click](javascript:window.hacked=1) <svg onload=window.hacked=1> ${window.hacked=1} "
-    "<style>body{display:none}</style> The ferry timetable changes in June.\n"
-)
-DOCUMENTS = (
-    Document(
-        "harbour.md",
-        HARBOUR,
-        title="Harbour rules",
-        date="1990-05-01",
-        marks=(Mark(0, "heading", 1, "Harbour rules"),),
-    ),
-    Document(
-        "lighthouse.pdf",
-        LIGHTHOUSE,
-        title="The lighthouse",
-        marks=(Mark(0, "page", 1), Mark(LIGHTHOUSE.index("Its"), "page", 2)),
-    ),
-    Document(
-        "<img src=x onerror=window.hacked=1>.txt",
-        HOSTILE,
-        title="</h3><script>window.hacked=1</script> Ferry",
-        date="2020",
-    ),
-)
-REPLIES = {
-    "toll": "Boats over twelve metres pay a toll of nine crowns. "
-    "The harbour of Eastmere opened in 1887.",
-    "who gets it": "Who gets the toll for boats?",
-    "keeper": "The keeper receives forty crowns a year.",
-    "timetable": "The ferry timetable is kept by Ada Quill. "
-    '<img src=x onerror="window.hacked=1"> ![pixel](https://evil.example/p.png)',
-    "register": "The harbour master keeps the register of moorings in a blue ledger. " * 200,
-    "dragons": "Zanzibar marmalade quorum.",
-}
-
-
-@dataclass
-class Writer:
-    """A generator that takes its time: the reply whose key stands in the last line, word by word.
-
-    `written` counts the words; `closed` is set while nothing is being written.
-    """
-
-    name: str = "scripted"
-    pace_s: float = 0.01
-    written: int = 0
-    closed: threading.Event = field(default_factory=threading.Event)
-
-    def stream(
-        self, messages: Sequence[Message], max_tokens: int, into: Generation, **named: object
-    ) -> Iterator[str]:
-        into.withheld = 0.02 if named.get("withhold") else None
-        asked = re.split("User:|Question:", messages[-1]["content"])[-1].lower()
-        reply = next((text for key, text in REPLIES.items() if key in asked), "I do not know.")
-        self.closed.clear()
-        try:
-            for word in reply.split(" ")[:max_tokens]:
-                time.sleep(self.pace_s)
-                into.text += word + " "
-                into.logprobs.append(-0.01)
-                self.written += 1
-                yield word + " "
-        finally:
-            self.closed.set()
-
-
-@dataclass
-class Site:
-    """A running chat."""
-
-    address: str
-    generator: Writer
+TOLL = "What is the toll for boats?"
+KEEPER = "What does the keeper receive?"
+REGISTER = "Who keeps the register of moorings?"
+DRAGONS = "Where do dragons sleep at night in Eastmere?"
+LIT = "#fn-panel mark.fn-lit"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    settings = Settings(collection="harbour", indexes=tmp_path_factory.mktemp("indexes"))
-    generator = Writer()
-    with Collection.open("harbour", settings, create=True, embedder=HashEmbedder()) as collection:
-        collection.put(DOCUMENTS, "test")
-        desk = Desk(Assistant(collection, settings, generator), collection)
-        listener, port = bind("127.0.0.1", 0)
-        running = server(mount(build(desk, "harbour", len(DOCUMENTS))))
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        yield Site(f"http://127.0.0.1:{port}", generator)
-        running.should_exit = True
-        thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def browser(browser_path: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=browser_path, args=ARGUMENTS)
-        yield started
-        started.close()
+def kept(browser: Browser, site: Site) -> Iterator[Page]:
+    """One page for the tests that only ask and read: loading it takes longer than they do."""
+    with watched(browser, site) as context:
+        page = context.new_page()
+        page.goto(site.address)
+        arrived(page)
+        yield page
 
 
 @pytest.fixture
-def page(browser: Browser, site: Site) -> Iterator[Page]:
-    """The open chat. After each test: nothing was asked of another host, nothing untrusted ran."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    opened = context.new_page()
-    outside: list[str] = []
-    blocked: list[str] = []
-
-    def record(url: str) -> None:
-        if not url.startswith((site.address, "data:", "blob:")):
-            outside.append(url)
-
-    context.on("request", lambda request: record(request.url))
-    context.on(
-        "console",
-        lambda message: blocked.append(message.text) if "Security Policy" in message.text else None,
-    )
-    opened.goto(site.address)
-    expect(opened.locator("#fn-box textarea")).to_be_editable()
-    yield opened
-    hacked = None if opened.is_closed() else opened.evaluate("() => window.hacked")
-    context.close()
-    assert outside == []
-    assert blocked == []
-    assert hacked is None
+def reading(kept: Page) -> Page:
+    """The kept page with a new conversation."""
+    fresh(kept)
+    return kept
 
 
-def ask(page: Page, question: str) -> None:
-    """Type a question and send it; returns at once."""
-    box = page.locator("#fn-box textarea")
-    expect(box).to_be_editable()
-    box.fill(question)
-    box.press("Enter")
-    expect(page.locator(".fn-question").last).to_have_text(question)
+def marker(page: Page, at: int = 0) -> Locator:
+    return page.locator("#fn-chat a.fn-marker").nth(at)
 
 
-def answered(page: Page, count: int) -> None:
-    """Wait until `count` answers stand finished and the box is free again."""
-    expect(page.locator("#fn-chat .fn-footer")).to_have_count(count)
-    expect(page.locator("#fn-box textarea")).to_be_editable()
+def act(page: Page, verb: str, at: int = -1) -> Locator:
+    return page.locator(f"#fn-chat .fn-act-{verb}").nth(at)
 
 
-def shoot(page: Page, name: str) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    page.screenshot(path=RESULTS / f"chat-{name}.png")
+# --- An answer comes
 
 
-def test_a_marker_opens_the_exact_words_it_rests_on(page: Page) -> None:
-    ask(page, "What is the toll for boats?")
-    answered(page, 1)
-    expect(page.locator("#fn-chat a.fn-marker")).to_have_count(2)
+RECORDER = """() => {
+  const seen = window.seen = { stages: [], drafts: [], tops: [] };
+  const look = () => {
+    const stage = document.querySelector("#fn-chat .fn-stage")?.textContent;
+    if (stage && stage !== seen.stages.at(-1)) seen.stages.push(stage);
+    const draft = document.querySelector("#fn-chat .fn-draft")?.textContent.length;
+    if (draft && draft !== seen.drafts.at(-1)) seen.drafts.push(draft);
+    const question = document.querySelector("#fn-chat .fn-question");
+    if (question) seen.tops.push(Math.round(question.getBoundingClientRect().top));
+    if (!window.enough) requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+def test_an_answer_comes_in_stages_and_nothing_jumps(reading: Page, site: Site) -> None:
+    page = reading
+    page.evaluate(RECORDER)
+    with slowly(site, 0.08):
+        ask(page, TOLL)
+        expect(page.locator("#fn-chat .fn-draft")).to_contain_text("twelve metres")
+        expect(page.locator("#fn-chat .fn-stage")).to_have_text("Writing")
+        expect(page.locator("#fn-box .stop-button")).to_be_visible()
+        answered(page, 1)
+    page.evaluate("() => { window.enough = true; }")
+    expect(page.locator("#fn-chat :is(.fn-draft, .fn-stage)")).to_have_count(0)
+    expect(page.locator("#fn-chat .fn-answer")).to_contain_text("a toll of nine crowns.")
     expect(page.locator("#fn-chat .fn-footer")).to_contain_text("2 of 2 statements supported")
     expect(page.locator("#fn-chat .fn-confidence")).to_have_text(
         re.compile(r"Confidence: (high|fair|low), \d+%")
     )
-    page.locator("#fn-chat a.fn-marker").first.click()
-    lit = page.locator("mark.fn-lit")
-    expect(lit).to_have_text("Boats over twelve metres pay a toll of nine crowns.")
-    expect(lit).to_be_in_viewport()
-    assert page.evaluate("() => document.documentElement.scrollHeight <= innerHeight")
-    source = page.locator(".fn-source")
-    expect(source).to_have_count(1)  # both citations are in one document
-    expect(source).to_contain_text("Harbour rules")
-    expect(source).to_contain_text("1990-05-01")
-    expect(source).to_contain_text("Nobody moors at the north quay")
-    expect(page.locator("#fn-chat [aria-label=Answer]")).to_have_count(1)
-    shoot(page, "answer")
+    seen = page.evaluate("() => window.seen")
+    assert len(seen["drafts"]) >= 5 and seen["drafts"] == sorted(seen["drafts"]), seen["drafts"]
+    assert any(one.startswith("Reading") for one in seen["stages"]), seen["stages"]
+    assert seen["stages"][-1] in ("Writing", "Checking every sentence against its sources")
+    assert max(seen["tops"]) - min(seen["tops"]) <= 1, sorted(set(seen["tops"]))
 
 
-def test_an_older_answers_marker_opens_its_own_source(page: Page) -> None:
-    ask(page, "What is the toll for boats?")
+def test_stop_ends_the_model_and_leaves_an_unchecked_draft(reading: Page, site: Site) -> None:
+    page = reading
+    with slowly(site):
+        ask(page, REGISTER)
+        expect(page.locator(".fn-draft")).to_contain_text("blue ledger")
+        page.locator("#fn-box .stop-button").click()
+        expect(page.locator(".fn-notice")).to_contain_text("Nothing here was checked")
+        assert site.writer.closed.wait(5)
+        written = site.writer.written["register"]
+        expect(page.locator(".fn-draft")).to_contain_text("blue ledger")
+        expect(page.locator("#fn-chat a.fn-marker")).to_have_count(0)
+        expect(page.locator("#fn-box .submit-button")).to_be_visible()
+    assert site.writer.written["register"] == written
+    act(page, "again").click()
     answered(page, 1)
-    ask(page, "What does the keeper receive?")
-    answered(page, 2)
-    expect(page.locator(".fn-turn:visible")).to_contain_text("page 2")
-    page.locator("#fn-chat a.fn-marker").first.click()
-    expect(page.locator("mark.fn-lit")).to_contain_text("Boats over twelve metres")
-    expect(page.locator(".fn-turn:visible")).to_have_count(1)
-    page.keyboard.press("Escape")
-    expect(page.locator("#fn-chat a.fn-marker").first).to_be_focused()
+    expect(page.locator(".fn-question")).to_have_count(1)
+    expect(page.locator(".fn-draft")).to_have_count(0)
 
 
-def test_a_follow_up_shows_how_it_was_understood(page: Page) -> None:
-    ask(page, "What is the toll for boats?")
+def test_a_reload_takes_up_the_running_answer(page: Page, site: Site) -> None:
+    with slowly(site):
+        ask(page, TOLL)
+        expect(page.locator(".fn-draft")).to_contain_text("Boats")
+        page.reload()
+        expect(page.locator("#fn-chat .fn-question")).to_have_text(TOLL)
+        expect(page.locator("#fn-box .stop-button, #fn-chat .fn-footer").first).to_be_visible()
+        answered(page, 1)
+    expect(page.locator("#fn-chat .fn-answer")).to_contain_text("nine crowns")
+    expect(page.locator(".fn-question")).to_have_count(1)
+
+
+@pytest.mark.parametrize("press", [True, False], ids=["sent", "typed"])
+def test_what_is_typed_before_the_chat_has_loaded_is_kept(
+    browser: Browser, site: Site, press: bool
+) -> None:
+    with watched(browser, site) as context:
+        page = context.new_page()
+        page.goto(site.address, wait_until="commit")
+        page.locator("#fn-early").fill(TOLL)
+        if press:
+            page.locator("#fn-early").press("Enter")
+            answered(page, 1)
+            expect(page.locator(".fn-question")).to_have_text(TOLL)
+        else:
+            arrived(page)
+            expect(page.locator("#fn-box textarea")).to_have_value(TOLL)
+            expect(page.locator("#fn-box textarea")).to_be_focused()
+
+
+def test_a_failure_says_why_and_can_be_tried_again(reading: Page, site: Site) -> None:
+    page = reading
+    site.writer.fails = ModelError("the model server at http://10.0.0.7 does not answer: start it")
+    try:
+        ask(page, TOLL)
+        expect(page.locator(".fn-failure")).to_contain_text("does not answer: start it")
+        site.writer.fails = RuntimeError("secret detail")
+        act(page, "again").click()
+        expect(page.locator(".fn-failure")).to_contain_text("terminal")
+        expect(page.locator("body")).not_to_contain_text("secret detail")
+    finally:
+        site.writer.fails = None
+    act(page, "again").click()
     answered(page, 1)
-    ask(page, "And who gets it?")
-    answered(page, 2)
-    expect(page.locator(".fn-understood")).to_have_text(
-        "Understood as: “Who gets the toll for boats?”"
-    )
-    expect(page.locator("#fn-chat .fn-answer").last).to_contain_text("nine crowns")
+    expect(page.locator(".fn-failure")).to_have_count(0)
 
 
-def test_a_refusal_shows_the_closest_passages_instead_of_an_answer(page: Page) -> None:
-    ask(page, "Where do dragons sleep at night in Eastmere?")
+# --- Kinds of answers
+
+
+def test_a_refusal_shows_the_closest_passages_instead_of_an_answer(reading: Page) -> None:
+    page = reading
+    ask(page, DRAGONS)
     answered(page, 1)
     expect(page.locator(".fn-refusal")).to_contain_text("The documents do not say")
     expect(page.locator("#fn-chat")).not_to_contain_text("marmalade")
     expect(page.locator("#fn-chat a.fn-marker")).to_have_count(0)
     page.locator("a.fn-passage").first.click()
-    expect(page.locator("mark.fn-lit").first).to_be_in_viewport()
-    expect(page.locator(".fn-turn:visible h2")).to_have_text("Closest passages")
-    shoot(page, "refusal")
+    expect(page.locator("#fn-panel .fn-here")).to_be_in_viewport()
+    expect(page.locator("#fn-panel h2")).to_have_text("Closest passages")
 
 
-def test_nothing_hostile_takes_effect(page: Page) -> None:
-    """A document, its name and title, a question and an answer, all full of markup."""
-    asked = (
-        "Who keeps the timetable? <img src=x onerror='window.hacked=1'> [x](javascript:alert(1))"
+def test_the_half_that_is_not_there_is_named(reading: Page) -> None:
+    page = reading
+    ask(page, "What is the toll for boats, and where do dragons sleep?")
+    answered(page, 1)
+    expect(page.locator(".fn-answer")).to_contain_text("nine crowns")
+    expect(page.locator(".fn-missing")).to_contain_text("Where do dragons sleep?")
+
+
+def test_sources_that_differ_stand_side_by_side(reading: Page) -> None:
+    page = reading
+    ask(page, "When was the clock tower of Eastmere built?")
+    answered(page, 1)
+    sides = page.locator("#fn-chat .fn-side")
+    expect(sides).to_have_count(2)
+    expect(sides.nth(0)).to_contain_text("New town guide · 2015-02-01")
+    expect(sides.nth(1)).to_contain_text("Town guide · 1990-05-01")
+    sides.nth(1).locator("a.fn-marker").click()
+    expect(page.locator(LIT)).to_have_text("The clock tower of Eastmere was built in 1856.")
+
+
+def test_a_follow_up_shows_how_it_was_understood(reading: Page) -> None:
+    page = reading
+    ask(page, TOLL)
+    answered(page, 1)
+    ask(page, "And who gets it?")
+    answered(page, 2)
+    expect(page.locator(".fn-understood")).to_have_text(re.compile("Understood as: “.*toll.*”"))
+
+
+# --- Sources
+
+
+FORMATS = {
+    "txt": ("Who sells hemp rope?", "notices.txt", "hemp rope on Saturdays"),
+    "md": (TOLL, "harbour.md", "a toll of nine crowns."),
+    "csv": ("Who is the tenant of berth K21?", "berths.csv", "Orla Finch"),
+    "html": ("What did the council raise the mooring fee to?", "council.html", "fifteen crowns."),
+    "docx": ("What licence has Mira Sand?", "crew.docx", "Night pilotage"),
+    "pptx": ("How much does the new crane lift?", "plan.pptx", "lifts eighty tonnes."),
+    "xlsx": ("How much did tugboat fuel cost in 2024?", "budget.xlsx", "912"),
+    "pdf": (KEEPER, "lighthouse.pdf", "forty crowns a year."),
+    "eml": ("What did the storm sink at the fuel jetty?", "storm.eml", "the dinghy Petrel"),
+}
+LIT_PIXELS = """image => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0);
+  const data = context.getImageData(0, 0, canvas.width, canvas.height).data;
+  let lit = 0;
+  for (let at = 0; at < data.length; at += 4) lit += data[at] > 230 && data[at + 2] < 200 ? 1 : 0;
+  return lit;
+}"""
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_marker_opens_the_exact_words(reading: Page, kind: str) -> None:
+    page = reading
+    question, document, words = FORMATS[kind]
+    ask(page, question)
+    answered(page, 1)
+    marker(page).click()
+    panel = page.locator("#fn-panel")
+    lit = page.locator(LIT).filter(has_text=words)
+    expect(lit.first).to_be_in_viewport()
+    expect(panel.locator(".fn-facts").first).to_contain_text(document)
+    # The page itself has not moved: only the panel scrolls.
+    assert page.evaluate(
+        "() => [scrollY, document.documentElement.scrollHeight <= innerHeight]"
+    ) == [
+        0,
+        True,
+    ]
+    if kind in ("csv", "docx", "xlsx"):
+        row = panel.locator("tr.fn-row-lit").filter(has_text=words)
+        expect(row).to_have_count(1)
+        expect(row.locator("td mark.fn-lit").filter(has_text=words)).to_have_count(1)
+        expect(panel.locator("thead th").first).to_have_text(
+            {"csv": "Berth", "docx": "Pilot", "xlsx": "Post"}[kind]
+        )
+    if kind == "pptx":
+        expect(panel).to_contain_text("slide 2")
+    if kind == "pdf":
+        expect(panel).to_contain_text("page 2")
+        image = panel.locator(".fn-page img")
+        image.scroll_into_view_if_needed()
+        expect(image).to_have_js_property("complete", True)
+        assert image.evaluate("one => one.naturalWidth") > 0
+        assert image.evaluate(LIT_PIXELS) > 500
+
+
+def test_hover_and_focus_show_the_quote(reading: Page) -> None:
+    page = reading
+    ask(page, TOLL)
+    answered(page, 1)
+    card = page.locator("#fn-source-card")
+    expect(card).to_be_hidden()
+    marker(page).hover()
+    expect(card).to_contain_text("Boats over twelve metres pay a toll of nine crowns.")
+    expect(card).to_contain_text("Harbour rules")
+    page.mouse.move(5, 5)
+    expect(card).to_be_hidden()
+    page.keyboard.press("Shift+Tab")
+    marker(page, 1).focus()
+    expect(card).to_contain_text("The harbour of Eastmere opened in 1887.")
+    page.keyboard.press("Escape")
+    expect(card).to_be_hidden()
+
+
+def test_sources_are_walked_by_keyboard(reading: Page) -> None:
+    page = reading
+    ask(page, TOLL)
+    answered(page, 1)
+    marker(page).focus()
+    page.keyboard.press("Enter")
+    first, second = "Boats over twelve metres", "The harbour of Eastmere opened"
+    at = page.locator("#fn-panel .fn-sources-at")
+    expect(page.locator(LIT)).to_contain_text(first)
+    expect(page.locator("#fn-panel .fn-here")).to_be_focused()
+    expect(at).to_have_text("1 of 2")
+    page.keyboard.press("]")
+    expect(page.locator(LIT)).to_contain_text(second)
+    expect(at).to_have_text("2 of 2")
+    expect(marker(page, 1)).to_have_class(re.compile("fn-open"))
+    page.keyboard.press("[")
+    expect(page.locator(LIT)).to_contain_text(first)
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(LIT)).to_contain_text(second)
+    page.keyboard.press("Escape")
+    expect(marker(page, 1)).to_be_focused()
+
+
+def test_an_older_answers_marker_opens_its_own_source(reading: Page) -> None:
+    page = reading
+    ask(page, TOLL)
+    answered(page, 1)
+    ask(page, KEEPER)
+    answered(page, 2)
+    expect(page.locator("#fn-panel .fn-asked")).to_have_text(KEEPER)
+    marker(page).click()
+    expect(page.locator(LIT)).to_contain_text("Boats over twelve metres")
+    expect(page.locator("#fn-panel .fn-asked")).to_have_text(TOLL)
+    page.keyboard.press("Escape")
+    expect(marker(page)).to_be_focused()
+    marker(page, -1).click()
+    expect(page.locator(LIT)).to_contain_text("forty crowns")
+
+
+def test_a_click_highlights_at_once(reading: Page) -> None:
+    """At most 150 ms from the click to the highlight, in the middle of ten."""
+    page = reading
+    ask(page, TOLL)
+    answered(page, 1)
+    ask(page, "Who sells hemp rope?")
+    answered(page, 2)
+    for at in range(10):
+        marker(page, at % 3).click()
+        expect(page.locator(LIT).first).to_be_in_viewport()
+    took = page.evaluate(
+        "() => performance.getEntriesByName('fn-source-open').map(one => one.duration)"
     )
-    ask(page, asked)
+    assert len(took) >= 10
+    print(f"click to highlight: median {statistics.median(took):.0f} ms, most {max(took):.0f} ms")
+    took = took[-10:]
+    assert statistics.median(took) <= 150
+
+
+# --- Conversations
+
+
+def chats(page: Page) -> Locator:
+    return page.locator("#fn-sidebar a.fn-chat-link")
+
+
+def test_conversations_are_listed_opened_found_renamed_and_deleted(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with start_site(tmp_path) as site, watched(browser, site) as context:
+        page = context.new_page()
+        page.goto(site.address)
+        arrived(page)
+        ask(page, TOLL)
+        answered(page, 1)
+        first = page.url
+        assert "?c=" in first
+        fresh(page)
+        expect(page.locator("#fn-welcome")).to_be_visible()
+        assert page.url.rstrip("/") == site.address
+        ask(page, KEEPER)
+        answered(page, 1)
+        second = page.url
+        expect(chats(page)).to_have_text([KEEPER, TOLL])
+        expect(page.locator("#fn-sidebar [aria-current=page]")).to_have_text(KEEPER)
+
+        chats(page).last.click()
+        expect(page.locator(".fn-question")).to_have_text(TOLL)
+        expect(page.locator("#fn-sidebar [aria-current=page]")).to_have_text(TOLL)
+        assert page.url == first
+        marker(page).click()
+        expect(page.locator(LIT)).to_contain_text("Boats over")
+        page.go_back()
+        expect(page.locator(".fn-question")).to_have_text(KEEPER)
+        assert page.url == second
+        other = context.new_page()
+        other.goto(first)
+        expect(other.locator(".fn-question")).to_have_text(TOLL)
+        expect(other.locator("#fn-chat .fn-footer")).to_have_count(1)
+        other.close()
+
+        search = page.locator("#fn-chats-search")
+        search.fill("nine crowns")  # stands in the answer, not in the title
+        expect(chats(page)).to_have_text([TOLL])
+        search.fill("zebra")
+        expect(page.locator("#fn-chats")).to_contain_text("No conversation holds")
+        search.fill("")
+        expect(chats(page)).to_have_count(2)
+
+        page.locator(".fn-chat-menu").first.click()
+        page.get_by_role("menuitem", name="Rename").click()
+        page.locator("dialog input[name=title]").fill("Pay <b>of</b> keepers")
+        page.locator("dialog button[value=ok]").click()
+        expect(chats(page).first).to_have_text("Pay <b>of</b> keepers")
+        page.locator(".fn-chat-menu").first.click()
+        page.get_by_role("menuitem", name="Delete").click()
+        expect(page.locator("dialog")).to_contain_text("can't be undone")
+        page.locator("dialog button[value=ok]").click()
+        expect(chats(page)).to_have_text([TOLL])
+        expect(page.locator("#fn-welcome")).to_be_visible()  # it was the one that was open
+        assert [one.title for one in site.services.history.conversations(OWNER.name)] == [TOLL]
+        gone = context.new_page()
+        gone.goto(second)
+        arrived(gone)
+        expect(gone.locator(".fn-question")).to_have_count(0)
+
+
+def test_a_new_conversation_starts_clean_while_another_is_answered(
+    reading: Page, site: Site
+) -> None:
+    page = reading
+    with slowly(site, 0.02):
+        ask(page, REGISTER)
+        expect(page.locator(".fn-draft")).to_contain_text("blue ledger")
+        page.locator("[data-do='conversations.new']").click()
+        expect(page.locator(".fn-question")).to_have_count(0)
+        page.wait_for_timeout(600)  # what the older one still sends must not come back
+        expect(page.locator(".fn-question")).to_have_count(0)
+        ask(page, KEEPER)
+        answered(page, 1)
+    expect(page.locator(".fn-question")).to_have_text([KEEPER])
+    page.go_back()
+    expect(page.locator(".fn-question")).to_have_text([REGISTER])
     answered(page, 1)
-    page.locator("#fn-chat a.fn-marker").first.click()
-    expect(page.locator(".fn-source")).to_contain_text("<script>window.hacked=1</script> Ferry")
-    expect(page.locator(".fn-source")).to_contain_text("<style>body{display:none}</style>")
-    untrusted = page.locator("#fn-chat .md, #fn-sources .md")
-    made = untrusted.locator(":is(img, script, style, svg[onload], iframe, form)")
-    assert made.evaluate_all("all => all.map(one => one.outerHTML)") == []
-    links = untrusted.locator("a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
-    assert links and all(link.startswith("#src-") for link in links)
-    shoot(page, "hostile")
 
 
-def test_stop_ends_the_model_and_leaves_an_unchecked_draft(page: Page, site: Site) -> None:
-    ask(page, "Who has the register?")
-    expect(page.locator(".fn-draft")).to_contain_text("blue ledger")
-    shoot(page, "writing")
-    page.locator("#fn-box .stop-button").click()
-    expect(page.locator(".fn-notice")).to_contain_text("Stopped")
-    assert site.generator.closed.wait(5)
-    written = site.generator.written
-    time.sleep(0.3)
-    assert site.generator.written == written
-    ask(page, "What does the keeper receive?")
+def test_editing_replaces_what_follows(reading: Page) -> None:
+    page = reading
+    ask(page, TOLL)
     answered(page, 1)
+    ask(page, KEEPER)
+    answered(page, 2)
+    act(page, "edit", 0).click()
+    box = page.locator("#fn-box textarea")
+    expect(box).to_have_value(TOLL)
+    expect(box).to_be_focused()
+    expect(page.locator("#fn-chips")).to_contain_text("Replaces the earlier question")
+    page.locator("#fn-chips button").click()  # put aside
+    expect(box).to_have_value("")
+    act(page, "edit", 0).click()
+    expect(box).to_have_value(TOLL)
+    box.fill("Who sells hemp rope?")
+    box.press("Enter")
+    expect(page.locator(".fn-question")).to_have_text(["Who sells hemp rope?"])
+    answered(page, 1)
+    expect(page.locator("#fn-chips")).to_be_empty()
+    expect(page.locator("#fn-chat .fn-answer")).to_contain_text("Piet Vos")
 
 
-def test_closing_the_page_ends_the_model(page: Page, site: Site) -> None:
-    ask(page, "Who has the register?")
-    expect(page.locator(".fn-draft")).to_contain_text("blue ledger")
-    assert not site.generator.closed.is_set()
-    page.close()
-    assert site.generator.closed.wait(15)
+def test_asked_again_the_last_is_replaced(reading: Page, site: Site) -> None:
+    page = reading
+    ask(page, TOLL)
+    answered(page, 1)
+    before = turn_of(page)
+    act(page, "again").click()
+    expect(page.locator(f"#fn-chat [value='again:{before}']")).to_have_count(0)
+    answered(page, 1)
+    expect(page.locator(".fn-question")).to_have_text([TOLL])
+
+
+# --- Taking it elsewhere
+
+
+def test_copy_export_and_share(browser: Browser, site: Site) -> None:
+    with watched(browser, site, permissions=["clipboard-read", "clipboard-write"]) as context:
+        page = context.new_page()
+        page.goto(site.address)
+        arrived(page)
+        ask(page, TOLL)
+        answered(page, 1)
+
+        act(page, "copy").click()
+        expect(page.locator(".fn-toast")).to_contain_text("Copied")
+        copied = page.evaluate("() => navigator.clipboard.readText()")
+        assert "a toll of nine crowns" in copied and "[1]" in copied and "Harbour rules" in copied
+
+        files = {}
+        for kind, label in (("md", "Markdown"), ("docx", "Word"), ("json", "JSON")):
+            act(page, "export").click()
+            with page.expect_download() as download:
+                page.get_by_role("menuitem", name=label).click()
+            assert download.value.suggested_filename.endswith(f".{kind}")
+            files[kind] = Path(download.value.path()).read_bytes()
+        assert b"nine crowns" in files["md"]
+        read = docx.Document(io.BytesIO(files["docx"]))
+        assert any("nine crowns" in one.text for one in read.paragraphs)
+        assert "nine crowns" in json.dumps(json.loads(files["json"]))
+
+        act(page, "link").click()
+        expect(page.locator(".fn-toast").last).to_contain_text("link was copied")
+        link = page.evaluate("() => navigator.clipboard.readText()")
+        assert link.startswith(f"{site.address}/answer/")
+        other = context.new_page()
+        other.goto(link)
+        expect(other.locator("h1")).to_have_text(TOLL)
+        text = page.locator("#fn-chat .fn-answer").text_content()
+        assert text
+        expect(other.locator(".fn-answer")).to_have_text(text)
+        other.locator("a.fn-marker").first.click()
+        expect(other.locator("mark.fn-lit")).to_contain_text("Boats over twelve metres")
+
+
+def test_an_opinion_is_kept_with_its_reason(page: Page, site: Site) -> None:
+    ask(page, TOLL)
+    answered(page, 1)
+    turn = turn_of(page)
+    act(page, "up").click()
+    expect(act(page, "up")).to_have_attribute("aria-pressed", "true")
+    given = site.services.feedback.of(OWNER.name, turn)
+    assert given and given.verdict == "up"
+    act(page, "down").click()
+    page.get_by_label("It is incomplete").check()
+    page.locator("dialog textarea").fill("Ten crowns <script>window.hacked=1</script>")
+    page.locator("dialog button[value=ok]").click()
+    expect(act(page, "down")).to_have_attribute("aria-pressed", "true")
+    expect(act(page, "up")).to_have_attribute("aria-pressed", "false")
+    given = site.services.feedback.of(OWNER.name, turn)
+    assert given and (given.verdict, given.reason) == ("down", "incomplete")
+    assert given.correction == "Ten crowns <script>window.hacked=1</script>"
+    page.reload()
+    expect(act(page, "down")).to_have_attribute("aria-pressed", "true")
+
+
+# --- What is asked
+
+
+def test_a_document_alone_can_be_asked(page: Page) -> None:
+    page.locator("#fn-tab-documents").click()
+    row = page.locator("#fn-documents tr", has_text="lighthouse.pdf")
+    row.get_by_role("button", name="Ask only this one").click()
+    chip = page.locator("#fn-chips .fn-chip")
+    expect(chip).to_contain_text("lighthouse.pdf")
+    ask(page, "How much does the new crane lift?")
+    answered(page, 1)
+    expect(page.locator("#fn-chat .fn-refusal")).to_be_visible()
+    expect(page.locator("#fn-panel")).not_to_contain_text("plan.pptx")
+    chip.locator("button").click()
+    expect(chip).to_have_count(0)
+    ask(page, "How much does the new crane lift?")
+    answered(page, 2)
+    expect(page.locator("#fn-chat .fn-answer")).to_contain_text("eighty tonnes")
+
+
+def test_each_collection_answers_for_itself(page: Page) -> None:
+    page.locator("#fn-collection").select_option("mill")
+    ask(page, "What does the mill of Westmere grind?")
+    answered(page, 1)
+    expect(page.locator("#fn-chat .fn-answer")).to_contain_text("barley")
+    page.locator("#fn-collection").select_option("harbour")
+    expect(page.locator(".fn-question")).to_have_count(0)  # a conversation has one collection
+    ask(page, "What does the mill of Westmere grind?")
+    answered(page, 1)
+    expect(page.locator("#fn-chat .fn-refusal")).to_be_visible()
+    page.go_back()
+    expect(page.locator("#fn-chat .fn-answer")).to_contain_text("barley")
+    expect(page.locator("#fn-collection")).to_have_value("mill")
+
+
+def test_a_suggestion_is_asked_by_a_click(page: Page, site: Site) -> None:
+    deadline = time.monotonic() + 60
+    with site.services.library.view("harbour") as collection:
+        while not site.services.suggestions.of(collection):  # made while nobody asks
+            assert time.monotonic() < deadline
+            page.wait_for_timeout(200)
+    page.reload()
+    offered = page.locator(".fn-suggestion").first
+    question = offered.inner_text()
+    offered.click()
+    expect(page.locator(".fn-question")).to_have_text(question)
+    answered(page, 1)
+    expect(page.locator("#fn-chat a.fn-marker").first).to_be_visible()
+    expect(page.locator("#fn-welcome")).to_be_hidden()
+
+
+def test_the_page_speaks_ukrainian_and_english(page: Page) -> None:
+    page.locator("#fn-language").select_option("uk")
+    expect(page.locator("html")).to_have_attribute("lang", "uk")
+    expect(page.locator("#fn-tab-documents")).to_have_text("Документи")
+    arrived(page)
+    ask(page, TOLL)
+    answered(page, 1)
+    expect(page.locator("#fn-chat .fn-footer")).to_contain_text("Підтверджено 2 з 2 тверджень")
+    expect(page.locator("#fn-panel h2")).to_have_text("Джерела")
+    page.locator("#fn-language").select_option("en")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.locator("#fn-chat .fn-footer")).to_contain_text("2 of 2 statements supported")
 
 
 def test_two_readers_at_once_are_both_answered(page: Page, site: Site) -> None:
     other = page.context.new_page()
     other.goto(site.address)
-    ask(page, "What is the toll for boats?")
-    ask(other, "What does the keeper receive?")
+    arrived(other)
+    ask(page, TOLL)
+    ask(other, KEEPER)
     answered(page, 1)
     answered(other, 1)
-    expect(page.locator(".fn-answer")).to_contain_text("nine crowns")
-    expect(other.locator(".fn-answer")).to_contain_text("forty crowns")
-
-
-def test_a_new_conversation_starts_clean_even_while_one_is_written(page: Page, site: Site) -> None:
-    ask(page, "Who has the register?")
-    expect(page.locator(".fn-draft")).to_contain_text("blue ledger")
-    page.locator("#fn-new").click()
-    expect(page.locator(".fn-question")).to_have_count(0)
-    assert site.generator.closed.wait(10)
-    expect(page.locator(".fn-empty")).to_be_visible()
-    ask(page, "What does the keeper receive?")
-    answered(page, 1)
-    expect(page.locator(".fn-question")).to_have_count(1)
-
-
-def test_dark_and_phone_width(page: Page) -> None:
-    ask(page, "What is the toll for boats?")
-    answered(page, 1)
-    page.locator("#fn-theme").click()
-    expect(page.locator("body")).to_have_class(re.compile(r"\bdark\b"))
-    page.locator("#fn-chat a.fn-marker").first.click()
-    shoot(page, "dark")
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.locator("#fn-chat a.fn-marker").first.click()
-    expect(page.locator("mark.fn-lit")).to_be_in_viewport()
-    edges = page.locator("#fn-top, #fn-columns, #fn-sources").evaluate_all(
-        "all => all.map(one => one.getBoundingClientRect().right)"
-    )
-    assert max(edges) <= 390
-    shoot(page, "phone")
+    expect(page.locator("#fn-chat .fn-answer")).to_contain_text("nine crowns")
+    expect(other.locator("#fn-chat .fn-answer")).to_contain_text("forty crowns")
 
 
 def test_the_page_comes_with_its_policy(page: Page, site: Site) -> None:

@@ -1,0 +1,42 @@
+"""One browser for all; a running chat for each module; a page for each test, watched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from chatsite import ARGUMENTS, VIEW, Site, Watch, arrived, start_site
+from playwright.sync_api import Browser, Page, sync_playwright
+
+
+@pytest.fixture(scope="session")
+def browser(browser_path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=browser_path, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The default chat. A module that needs another one has a fixture of this name of its own."""
+    with start_site(tmp_path_factory.mktemp("site")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def watch(browser: Browser, site: Site) -> Iterator[Watch]:
+    """A context for the module's pages, which keeps what they have loaded."""
+    context = browser.new_context(**VIEW)
+    yield Watch(context, site.address)
+    context.close()
+
+
+@pytest.fixture
+def page(watch: Watch, site: Site) -> Iterator[Page]:
+    """The open chat in English and light; what it must not do is checked after each test."""
+    opened = watch.context.new_page()
+    opened.goto(site.address)
+    arrived(opened)
+    yield opened
+    watch.check()

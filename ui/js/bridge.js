@@ -1,0 +1,140 @@
+// Between this page's script and the Gradio component in its middle: what to do goes through a hidden
+// text box and a hidden button; what happened comes back as the id of an element that only we write.
+(() => {
+  "use strict";
+  const { t, el, state } = fn;
+  const setValue = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set;
+  const box = () => document.querySelector("#fn-box textarea");
+  let mounted = null;
+  const ready = new Promise((resolve) => { mounted = resolve; });
+
+  // A question needs a collection, which the page has to hear of first.
+  const known = new Promise((resolve) => { fn.on("collections", resolve); });
+
+  const type = (area, text) => {
+    setValue.call(area, text);
+    area.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+
+  // The context that goes with every question; kept up to date, because Enter in the box sends it as it is.
+  const editing = { turn: "" };
+  let number = 0;
+  const sync = (extra = {}) => {
+    const area = document.querySelector("#fn-context textarea");
+    number += 1;
+    if (area) type(area, JSON.stringify({ number, conversation: state.conversation, collection: state.collection, scope: state.scope, lang: state.lang, edit: editing.turn, ...extra }));
+  };
+  const send = async (what, extra = {}) => {
+    await ready;
+    if (what === "ask") await known;
+    sync({ do: what, ...extra });
+    await new Promise((resolve) => setTimeout(resolve)); // the component takes the value up first
+    document.getElementById("fn-go").click();
+  };
+
+  const address = (id) => (id ? `/?c=${encodeURIComponent(id)}` : "/");
+  const leave = (id, push) => {
+    if (push && location.pathname + location.search !== address(id)) history.pushState(null, "", address(id));
+    const changed = state.conversation !== id;
+    state.conversation = id;
+    state.turn = "";
+    edit("");
+    if (changed || !id) fn.emit("conversation", id);
+  };
+  const open = (id, { push = true } = {}) => {
+    fn.show("ask");
+    leave(id, push);
+    document.body.classList.toggle("fn-opening", Boolean(id));
+    send("open");
+    if (!matchMedia("(max-width: 860px)").matches) focus(); // a phone would bring up its keyboard
+  };
+  const ask = (question) => { fn.show("ask"); send("ask", { question }); };
+
+  const edit = (turn, question = "") => {
+    editing.turn = turn;
+    if (turn && box()) { type(box(), question); focus(); }
+    sync();
+    chips();
+  };
+
+  // What the server tells: "told:CONVERSATION:TURN:STATE:COLLECTION".
+  let told = "";
+  const hear = () => {
+    const said = document.querySelector("#fn-told i")?.id ?? "";
+    if (!said || said === told) return;
+    told = said;
+    document.body.classList.remove("fn-opening");
+    const [, conversation, turn, stage, collection] = said.split(":");
+    if (conversation !== state.conversation) {
+      if (conversation) history.replaceState(null, "", address(conversation));
+      state.conversation = conversation;
+      fn.emit("conversation", conversation);
+    }
+    if (collection && collection !== state.collection) fn.setCollection(collection, { keep: true });
+    state.turn = turn;
+    if (stage === "done" || stage === "open") { editing.turn = ""; chips(); }
+    sync();
+    document.body.classList.toggle("fn-busy", stage === "running");
+    if (stage === "done" && turn) fn.emit("answered", { turn });
+  };
+
+  // Above the box: what the next question is limited to, or which one it replaces.
+  const chips = () => {
+    const place = document.getElementById("fn-chips");
+    if (!place) return;
+    const chip = (text, off) => el("span", { class: "fn-chip" }, el("bdi", {}, text),
+      el("button", { type: "button", onclick: off }, el("span", { "aria-hidden": "true" }, "×"), el("span", { class: "fn-hidden" }, t("page.remove"))));
+    place.replaceChildren(
+      ...(fn.isEmpty(state.scope) ? [] : [chip(t("page.scope.only", { what: fn.scopeWords(state.scope) }), () => fn.setScope(fn.NOTHING))]),
+      ...(editing.turn ? [chip(t("page.editing"), () => { edit(""); type(box(), ""); })] : []));
+  };
+
+  const focus = () => box()?.focus({ preventScroll: true });
+
+  // Until the component is there, a plain box takes the question.
+  const early = () => {
+    const area = el("textarea", { id: "fn-early", rows: 1, placeholder: t("page.ask"), "aria-label": t("page.question") });
+    area.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || !area.value.trim()) return;
+      event.preventDefault();
+      fn.ask(area.value);
+      area.value = "";
+    });
+    document.body.append(area);
+    if (!matchMedia("(max-width: 860px)").matches) area.focus();
+  };
+  const take = () => {
+    const area = document.getElementById("fn-early");
+    const focused = document.activeElement === area;
+    if (area.value) type(box(), area.value);
+    area.remove();
+    if (focused) focus();
+  };
+
+  const arrive = () => {
+    if (!document.getElementById("fn-go") || !document.querySelector("#fn-context textarea") || !box()) return false;
+    box().placeholder = t("page.ask");
+    box().setAttribute("aria-label", t("page.question"));
+    take();
+    sync();
+    chips();
+    mounted();
+    document.documentElement.classList.add("fn-mounted");
+    new MutationObserver(hear).observe(document.getElementById("fn-told"), { subtree: true, childList: true, attributes: true });
+    document.body.classList.toggle("fn-opening", Boolean(state.conversation));
+    if (state.conversation) send("open");
+    return true;
+  };
+
+  fn.on("ready", () => {
+    early();
+    const watch = new MutationObserver(() => { if (arrive()) watch.disconnect(); });
+    watch.observe(document.body, { subtree: true, childList: true });
+    addEventListener("popstate", () => open(new URLSearchParams(location.search).get("c") ?? "", { push: false }));
+  });
+  for (const name of ["collection", "scope"]) fn.on(name, () => { sync(); chips(); });
+  fn.on("again", ({ turn }) => send("again", { turn }));
+  fn.on("edit", async ({ turn }) => edit(turn, (await fn.json(`/answers/${turn}/question`)).question));
+
+  Object.assign(fn, { open, ask, focus, edit });
+})();

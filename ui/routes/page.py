@@ -1,0 +1,66 @@
+"""What the page asks for as it opens: who is here, whether the server lives, how to begin."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from rag.errors import RagError
+from ui.guard import person_of
+from ui.render.welcome import welcome_html
+from ui.routes.common import fragment, missing, say_of
+from ui.routes.conversations import NotHere, own_turn
+from ui.services import Services
+
+__all__ = ["routes"]
+
+_BOOT = secrets.token_hex(8)  # another one after a restart: open pages then load anew
+
+
+def routes(services: Services) -> APIRouter:
+    """GET /health, /me, /panel/welcome/COLLECTION and /answers/TURN/question."""
+    router = APIRouter()
+
+    @router.get("/health")
+    def health() -> dict[str, Any]:
+        return {"boot": _BOOT}
+
+    @router.get("/me")
+    def me(request: Request) -> dict[str, Any]:
+        person = person_of(request)
+        return {
+            "name": person.name,
+            "role": person.role,
+            "groups": sorted(person.groups),
+            "accounts": services.people.enabled,
+            "waiting": services.desk.waiting(),
+        }
+
+    @router.get("/panel/welcome/{collection}")
+    def welcome(collection: str, request: Request) -> Response:
+        person = person_of(request)
+        if collection not in services.library.names(person):
+            return missing()
+        may_edit = services.people.may_edit(person, collection)
+        try:
+            with services.library.view(collection) as opened:
+                documents = opened.counts()[0]
+                questions = services.suggestions.of(opened)
+        except RagError as error:
+            return fragment(welcome_html(0, (), "", may_edit, say_of(request), str(error)))
+        services.desk.prepare(collection)
+        endpoint = services.settings.endpoint
+        return fragment(welcome_html(documents, questions, endpoint, may_edit, say_of(request)))
+
+    @router.get("/answers/{turn}/question", response_model=None)
+    def question(turn: str, request: Request) -> Response | dict[str, str]:
+        try:
+            found, _ = own_turn(services, person_of(request), turn)
+        except NotHere:
+            return missing()
+        return {"question": found.question}
+
+    return router
