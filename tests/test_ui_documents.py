@@ -326,7 +326,7 @@ def test_both_languages_say_the_same_things() -> None:
     }
     assert plain["en"] == plain["uk"]
     used = set()
-    for file in ("js/documents.js", "render/documents.py"):
+    for file in ("js/documents.js", "js/uploads.js", "render/documents.py"):
         source = (files / file).read_text("utf-8")
         used |= set(re.findall(r"""(?<!data-do=)["'`](documents\.[a-z.]*[a-z])["'`]""", source))
     assert len(used) > 60 and used <= plain["en"]

@@ -20,7 +20,7 @@ _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "DejaVu Sans Mono", "monospa
 STYLES = ("base", "chat", "sources", "documents", "conversations")
 SCRIPTS = (
     *("core", "shell", "bridge", "chat"),
-    *("sources", "documents", "conversations", "actions"),
+    *("sources", "card", "documents", "uploads", "conversations", "actions"),
 )
 
 

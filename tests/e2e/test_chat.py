@@ -287,6 +287,26 @@ def test_hover_and_focus_show_the_quote(reading: Page) -> None:
     expect(card).to_be_hidden()
 
 
+def test_a_quote_is_copied_and_its_document_opened(browser: Browser, site: Site) -> None:
+    """Also where the browser has no clipboard, as over plain http; and no card hides a phone's text."""
+    with watched(browser, site, viewport={"width": 390, "height": 844}) as context:
+        page = context.new_page()
+        page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined });")
+        page.goto(site.address)
+        arrived(page)
+        ask(page, TOLL)
+        answered(page, 1)
+        expect(page.locator("#fn-panel .fn-anchor")).to_have_count(2)  # at hand for a card
+        marker(page).hover()
+        expect(page.locator("#fn-source-card")).to_be_hidden()
+        marker(page).click()
+        page.locator("#fn-panel [data-do='sources.copy']").first.click()
+        expect(page.locator(".fn-toast")).to_have_text("Copied")
+        page.locator("#fn-panel [data-do='sources.read']").first.click()
+        expect(page.locator("#fn-documents .fn-reader h2")).to_be_focused()
+        expect(page.locator("#fn-documents .fn-reader h2")).to_have_text("Harbour rules")
+
+
 def test_sources_are_walked_by_keyboard(reading: Page) -> None:
     page = reading
     ask(page, TOLL)

@@ -70,51 +70,14 @@
   }
 
   async function copyAnswer(turn) {
-    await copy(fn.html(exportPath(turn, "txt")), fn.t("actions.copied"));
+    await fn.copy(fn.html(exportPath(turn, "txt")), fn.t("actions.copied"));
   }
 
   async function share(turn) {
     const link = fn
       .post(`/answers/${encodeURIComponent(turn)}/share`, {})
       .then((made) => new URL(made.url, location.href).href);
-    await copy(link, fn.t("actions.linked"));
-  }
-
-  // `pending` is a promise: browsers that ask for a fresh click take it as it is.
-  async function copy(pending, done) {
-    if (!(await toClipboard(pending))) {
-      const text = await pending;
-      if (!byHand(text)) {
-        const field = { name: "text", label: fn.t("actions.byhand.label"), type: "textarea", value: text };
-        await fn.dialog({ title: fn.t("actions.byhand"), fields: [field], ok: fn.t("actions.byhand.ok") });
-        return;
-      }
-    }
-    fn.toast(done);
-  }
-
-  async function toClipboard(pending) {
-    if (!navigator.clipboard || !window.ClipboardItem) return false;
-    const blob = pending.then((text) => new Blob([text], { type: "text/plain" }));
-    try {
-      await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
-      return true;
-    } catch {
-      return false; // not allowed, or nothing to copy: `pending` says which
-    }
-  }
-
-  // Over plain http, as in an office's own network, browsers have no navigator.clipboard.
-  function byHand(text) {
-    const back = document.activeElement;
-    const area = fn.el("textarea", { class: "fn-hidden", "aria-hidden": "true" });
-    area.value = text;
-    document.body.append(area);
-    area.select();
-    const worked = document.execCommand("copy");
-    area.remove();
-    back?.focus();
-    return worked;
+    await fn.copy(link, fn.t("actions.linked"));
   }
 
   async function judge(turn, verdict, reason = "", correction = "") {

@@ -46,7 +46,7 @@
     leave(id, push);
     document.body.classList.toggle("fn-opening", Boolean(id));
     send("open");
-    if (!matchMedia("(max-width: 860px)").matches) focus(); // a phone would bring up its keyboard
+    if (!fn.narrow()) focus(); // a phone would bring up its keyboard
   };
   const ask = (question) => { fn.show("ask"); send("ask", { question }); };
 
@@ -101,7 +101,7 @@
       area.value = "";
     });
     document.body.append(area);
-    if (!matchMedia("(max-width: 860px)").matches) area.focus();
+    if (!fn.narrow()) area.focus();
   };
   const take = () => {
     const area = document.getElementById("fn-early");
@@ -112,7 +112,8 @@
   };
 
   const arrive = () => {
-    if (!document.getElementById("fn-go") || !document.querySelector("#fn-context textarea") || !box()) return false;
+    const parts = ["#fn-go", "#fn-context textarea", "#fn-told", "#fn-chips"]; // mounted one after the other
+    if (!box() || !parts.every((one) => document.querySelector(one))) return false;
     box().placeholder = t("page.ask");
     box().setAttribute("aria-label", t("page.question"));
     take();

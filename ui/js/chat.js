@@ -24,6 +24,11 @@
     if (fn.state.collection) fn.fill(place, await fn.html(`/panel/welcome/${encodeURIComponent(fn.state.collection)}`));
   };
 
+  // The component calls the page's language what the browser's is, not what the reader chose.
+  const root = document.documentElement;
+  const speak = () => { if (root.lang !== fn.state.lang) root.lang = fn.state.lang; };
+  new MutationObserver(speak).observe(root, { attributeFilter: ["lang"] });
+
   fn.on("ready", () => {
     const watch = new MutationObserver(name);
     watch.observe(document.body, { subtree: true, childList: true, attributeFilter: ["aria-label"] });

@@ -1,4 +1,4 @@
-// The one global, `fn`: strings, requests, dialogs, and what the page is about right now.
+// The one global, `fn`: strings, requests, dialogs, the clipboard, and what the page is about right now.
 // Text never becomes markup here; `fn.fill` alone takes HTML, and only what the server has escaped.
 window.fn = (() => {
   "use strict";
@@ -26,6 +26,12 @@ window.fn = (() => {
   const bus = new EventTarget();
   const on = (name, handler) => bus.addEventListener(name, (event) => handler(event.detail));
   const emit = (name, detail) => bus.dispatchEvent(new CustomEvent(name, { detail }));
+
+  // What the browser keeps, and how much room there is
+
+  const remember = (key, value) => { try { localStorage.setItem(key, value); } catch { /* private window */ } };
+  const recall = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
+  const narrow = () => matchMedia("(max-width: 860px)").matches; // a phone: sidebar and panel are drawers
 
   // Requests, to this server alone
 
@@ -112,5 +118,44 @@ window.fn = (() => {
     box.showModal();
   });
 
-  return { t, state, NOTHING, on, emit, html, json, post, el, fill, toast, dialog };
+  // The clipboard
+
+  // Copies a text, or what a promise brings: browsers that ask for a fresh click take the promise as it
+  // is. Says `done`, or shows the text for the reader to copy.
+  const copy = async (pending, done) => {
+    const coming = Promise.resolve(pending);
+    if (!(await toClipboard(coming))) {
+      const text = await coming;
+      if (!byHand(text)) {
+        const field = { name: "text", label: t("actions.byhand.label"), type: "textarea", value: text };
+        await dialog({ title: t("actions.byhand"), fields: [field], ok: t("actions.byhand.ok") });
+        return;
+      }
+    }
+    toast(done);
+  };
+  const toClipboard = async (coming) => {
+    if (!navigator.clipboard || !window.ClipboardItem) return false;
+    const blob = coming.then((text) => new Blob([text], { type: "text/plain" }));
+    try {
+      await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
+      return true;
+    } catch {
+      return false; // not allowed, or nothing to copy: `coming` says which
+    }
+  };
+  // Over plain http, as in an office's own network, browsers have no navigator.clipboard.
+  const byHand = (text) => {
+    const back = document.activeElement;
+    const area = el("textarea", { class: "fn-hidden", "aria-hidden": "true" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const worked = document.execCommand("copy");
+    area.remove();
+    back?.focus();
+    return worked;
+  };
+
+  return { t, state, NOTHING, on, emit, remember, recall, narrow, html, json, post, el, fill, toast, dialog, copy };
 })();

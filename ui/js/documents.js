@@ -1,24 +1,18 @@
-"use strict";
-// The view of documents: what a collection holds, filtered, read, uploaded, indexed anew and deleted.
+// The view of documents: what a collection holds, filtered, chosen, read and deleted.
 (() => {
+  "use strict";
   const { t, el } = fn;
-  const POLL_MS = 1000; // between looks at what is being read; nobody looks while nothing is
   const TYPING_MS = 250;
-  const AT_ONCE = 2; // uploads
   let place; // the view's container, made by the shell
   let view = null; // the server's fragment in it
   let query = {}; // filters, sort and page
   let latest = 0; // of the requests for the list: an older one that arrives later is dropped
   let typing = 0;
-  let polling = 0;
-  let busy = false; // whether something was being read when last looked
-  let told = ""; // the tasks as they are shown
-  const uploads = []; // {file, collection, line, state}
+  let loading = null; // the view that is on its way, or that came last
 
   const name = () => fn.state.collection;
   const at = (rest) => `/documents/${encodeURIComponent(name())}/${rest}`;
   const find = (selector) => view.querySelector(selector);
-  const editable = () => view?.dataset.edit === "1";
   const button = (what, words, kind = "") =>
     el("button", { type: "button", class: `fn-button ${kind}`, "data-do": `documents.${what}` }, words);
   const nothing = (title, hint, ...more) =>
@@ -32,10 +26,10 @@
   const listPath = (more = {}, rest = "") =>
     `/panel/documents/${encodeURIComponent(name())}${rest}?${new URLSearchParams({ ...query, ...more })}`;
 
-  async function load() {
+  const load = () => (loading = draw());
+  async function draw() {
     const mine = ++latest;
     view = null;
-    told = "";
     if (!name()) return none();
     place.replaceChildren(nothing(t("documents.loading"), ""));
     let html;
@@ -48,8 +42,7 @@
     if (mine !== latest) return;
     fn.fill(place, html);
     view = place.querySelector(".fn-docs");
-    for (const one of uploads) if (one.collection === name()) find(".fn-docs-uploads").append(one.line);
-    poll();
+    fn.emit("documents");
   }
 
   function none() {
@@ -199,174 +192,7 @@
 
   async function index() {
     await fn.post(at("index"));
-    poll();
-  }
-
-  // What is being read
-
-  async function poll() {
-    clearTimeout(polling);
-    if (!view || place.hidden) return;
-    const asked = view;
-    let tasks;
-    try {
-      ({ tasks } = await fn.json(at("tasks")));
-    } catch {
-      if (busy) polling = setTimeout(poll, 3 * POLL_MS);
-      return;
-    }
-    if (asked !== view) return;
-    const active = tasks.filter((one) => one.state === "waiting" || one.state === "running");
-    tell(active.find((one) => one.state === "running") ?? active[0] ?? tasks.at(-1));
-    clearTimeout(polling);
-    if (active.length) polling = setTimeout(poll, POLL_MS);
-    else settle();
-    if (busy !== active.length > 0) refresh();
-    busy = active.length > 0;
-  }
-
-  // Files that arrived are in the list now.
-  function settle() {
-    for (const one of uploads.filter((each) => each.state === "sent" && each.collection === name())) drop(one);
-  }
-
-  function tell(task) {
-    const now = JSON.stringify(task ?? null);
-    if (now === told) return;
-    told = now;
-    const box = find(".fn-docs-tasks");
-    if (!task) return box.replaceChildren();
-    if (task.state === "waiting") return box.replaceChildren(el("p", {}, t("documents.task.waiting")));
-    if (task.state === "running") {
-      const words = task.total ? t("documents.task.progress", task) : t("documents.task.running");
-      const bar = el("progress", { "aria-label": words, max: task.total || null, value: task.total ? task.done : null });
-      return box.replaceChildren(el("p", {}, words), bar);
-    }
-    box.replaceChildren(...outcome(task));
-  }
-
-  function outcome({ report, changes, error, finished }) {
-    const failed = (report.failed ?? []).map((one) => `${one.path}: ${one.error}`);
-    const named = { ...changes, failed };
-    const counts = { added: report.added, updated: report.updated, removed: report.removed, moved: changes.moved?.length, failed: failed.length };
-    const parts = Object.keys(counts).filter((kind) => counts[kind]);
-    const words = parts.map((kind) => t(`documents.task.${kind}`, { n: counts[kind] })).join(", ");
-    const time = new Date(finished).toLocaleString(fn.state.lang, { dateStyle: "short", timeStyle: "short" });
-    const last = `${t("documents.task.last", { time })} `;
-    const lists = parts.filter((kind) => named[kind]?.length).map((kind) => el("details", { class: `fn-docs-${kind}`, open: kind === "failed" },
-      el("summary", {}, t(`documents.task.${kind}`, { n: counts[kind] })),
-      el("ul", {}, ...named[kind].map((one) => el("li", { dir: "auto" }, one)))));
-    return [
-      error ? el("p", { class: "fn-docs-error" }, t("documents.task.error", { error })) : null,
-      words || !error ? el("p", {}, last, words || t("documents.task.nothing")) : null,
-      ...lists,
-    ].filter(Boolean);
-  }
-
-  // Uploads: one request for each file, so that each one's progress shows and can fail by itself
-
-  function add(files) {
-    for (const file of files) {
-      const one = { file, collection: name(), line: el("li", { class: "fn-docs-upload" }), state: "waiting" };
-      uploads.push(one);
-      find(".fn-docs-uploads").append(one.line);
-      const refusal = refuse(file);
-      if (refusal) fail(one, refusal, false);
-      else draw(one, t("documents.upload.waiting"));
-    }
-    pump();
-  }
-
-  // What the server would refuse: said before a large file is on its way.
-  function refuse(file) {
-    const { endings, kinds, most, mostMb } = view.dataset;
-    const ending = file.name.slice(file.name.lastIndexOf(".")).toLowerCase();
-    if (!endings.split(" ").includes(ending)) return t("documents.upload.kind", { kinds });
-    if (file.size === 0) return t("documents.upload.empty");
-    return file.size > Number(most) ? t("documents.upload.large", { most: mostMb }) : "";
-  }
-
-  function pump() {
-    const sending = uploads.filter((one) => one.state === "sending").length;
-    for (const one of uploads.filter((each) => each.state === "waiting").slice(0, Math.max(0, AT_ONCE - sending))) send(one);
-  }
-
-  function send(one) {
-    const request = new XMLHttpRequest();
-    const bar = el("progress", { max: 100, value: 0, "aria-label": t("documents.upload.progress", { name: one.file.name }) });
-    one.state = "sending";
-    const said = draw(one, "", bar);
-    request.upload.onprogress = (event) => {
-      bar.value = Math.floor((100 * event.loaded) / (event.total || 1));
-      said.textContent = t("documents.upload.sending", { percent: bar.value });
-    };
-    request.onload = () => {
-      if (request.status === 401) location.assign("/login");
-      else if (request.status === 200) receive(one);
-      else fail(one, reasonOf(request, one.file.name));
-      pump();
-    };
-    request.onerror = () => { fail(one, t("documents.upload.unreachable")); pump(); };
-    request.open("POST", `/documents/${encodeURIComponent(one.collection)}/upload?${new URLSearchParams({ name: one.file.name })}`);
-    request.setRequestHeader("Content-Type", "application/octet-stream");
-    request.send(one.file);
-  }
-
-  function reasonOf(request, file) {
-    try {
-      const { error } = JSON.parse(request.responseText);
-      if (error) return error.startsWith(`${file}: `) ? error.slice(file.length + 2) : error;
-    } catch { /* not from this program */ }
-    return t("page.failed", { status: request.status });
-  }
-
-  function receive(one) {
-    one.state = "sent";
-    draw(one, t("documents.upload.sent"));
-    busy = true; // so that the list is fetched when the reading ends, however soon
-    if (one.collection === name()) poll();
-  }
-
-  function fail(one, reason, again = true) {
-    one.state = "failed";
-    const label = (words) => ({ type: "button", class: "fn-button fn-quiet", "aria-label": `${words}: ${one.file.name}` });
-    const retry = () => { one.state = "waiting"; draw(one, t("documents.upload.waiting")); pump(); };
-    draw(one, "",
-      el("span", { class: "fn-docs-error", role: "alert" }, reason),
-      again ? el("button", { ...label(t("documents.upload.retry")), onclick: retry }, t("documents.upload.retry")) : null,
-      el("button", { ...label(t("documents.upload.dismiss")), onclick: () => drop(one) }, t("documents.upload.dismiss")));
-  }
-
-  function draw(one, words, ...more) {
-    const said = el("span", {}, words);
-    one.line.replaceChildren(...[el("bdi", { class: "fn-docs-file" }, one.file.name), said, ...more].filter(Boolean));
-    return said;
-  }
-
-  function drop(one) {
-    const held = one.line.contains(document.activeElement);
-    uploads.splice(uploads.indexOf(one), 1);
-    one.line.remove();
-    if (held) find("h2").focus({ preventScroll: true });
-  }
-
-  // Files dragged over the view: anywhere in it will do
-
-  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
-  function drag(event) {
-    if (!hasFiles(event)) return;
-    event.preventDefault(); // or the browser would leave the page for the file
-    event.dataTransfer.dropEffect = editable() ? "copy" : "none";
-    view?.classList.toggle("fn-docs-over", editable());
-  }
-  function leave(event) {
-    if (!place.contains(event.relatedTarget)) view?.classList.remove("fn-docs-over");
-  }
-  function release(event) {
-    if (!hasFiles(event)) return;
-    event.preventDefault();
-    view?.classList.remove("fn-docs-over");
-    if (editable()) add(event.dataTransfer.files);
+    fn.uploads.poll();
   }
 
   // Wiring
@@ -378,7 +204,7 @@
   const all = (pressed) => { for (const row of rows()) row.querySelector("input").checked = pressed.checked; choose(); };
   const ACTIONS = {
     load, index, create, clear, sort, back, all, page: turn, use: useFilters, remove: removeCollection,
-    choose: () => find('input[type="file"]').click(),
+    choose: () => fn.uploads.choose(),
     ask: (pressed) => askOnly([idOf(rowOf(pressed))]),
     "ask-chosen": () => askOnly(chosen().filter((row) => row.dataset.id).map(idOf)),
     read: (pressed) => read(idOf(rowOf(pressed))),
@@ -391,12 +217,9 @@
     if (pressed) await ACTIONS[pressed.dataset.do.slice("documents.".length)](pressed);
   });
 
-  function change(event) {
-    if (event.target.type === "file") {
-      add(event.target.files);
-      event.target.value = ""; // so that the same file can be chosen again
-    } else if (event.target.closest(".fn-docs-filters")) filter();
-    else choose();
+  function change({ target }) {
+    if (target.closest(".fn-docs-filters")) filter();
+    else if (target.type === "checkbox") choose();
   }
   function type(event) {
     if (event.target.name !== "q") return;
@@ -410,20 +233,24 @@
     place.addEventListener("change", change);
     place.addEventListener("input", type);
     place.addEventListener("submit", (event) => { event.preventDefault(); filter(); });
-    place.addEventListener("dragenter", drag);
-    place.addEventListener("dragover", drag);
-    place.addEventListener("dragleave", leave);
-    place.addEventListener("drop", release);
   });
+  fn.on("read", attempt(async ({ collection, document: id }) => {
+    if (collection !== name()) fn.setCollection(collection, { keep: true });
+    fn.show("documents");
+    await loading;
+    await read(id);
+  }));
   fn.on("view", (which) => {
-    if (which !== "documents") clearTimeout(polling);
-    else if (view) { refresh(); poll(); }
+    if (which !== "documents") return;
+    if (view) refresh();
     else load();
   });
   fn.on("collection", () => {
     query = {};
-    busy = false;
     view = null;
     if (!place.hidden) load();
   });
+
+  // The view as it stands, or null while there is none; `at` is an address in the open collection.
+  fn.documents = { view: () => view, at, refresh };
 })();

@@ -2,11 +2,8 @@
 // It stands before the chat component has loaded, so that the page is of use at once.
 (() => {
   "use strict";
-  const { t, el, state } = fn;
+  const { t, el, state, remember, recall } = fn;
   const THEME = "footnote-theme";
-
-  const remember = (key, value) => { try { localStorage.setItem(key, value); } catch { /* private window */ } };
-  const recall = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
 
   const paint = (dark) => document.documentElement.classList.toggle("dark", dark);
   const isDark = () => document.documentElement.classList.contains("dark");
@@ -64,7 +61,7 @@
     const opened = document.body.classList.toggle(`fn-${name}-open`, open);
     document.getElementById("fn-veil").hidden = !document.body.matches(".fn-sidebar-open, .fn-panel-open");
     document.getElementById(`fn-open-${name}`).setAttribute("aria-expanded", String(opened));
-    if (opened && matchMedia("(max-width: 860px)").matches) {
+    if (opened && fn.narrow()) {
       document.querySelector(`#fn-${name} :is(button, a, input)`)?.focus({ preventScroll: true });
     }
   };
@@ -145,7 +142,7 @@
   };
   fn.on("unreachable", () => listen());
 
-  Object.assign(fn, { show, drawer, closeDrawers, setCollection, listCollections, setScope, scopeWords, isEmpty, remember, recall, icon });
+  Object.assign(fn, { show, drawer, closeDrawers, setCollection, listCollections, setScope, scopeWords, isEmpty });
 
   const start = async () => {
     build();

@@ -1,5 +1,5 @@
-// The panel of sources: opens the exact words behind a marker, walks through them, shows a small card
-// above a marker. One fragment for each turn, fetched once and kept. Text never becomes markup here.
+// The panel of sources: opens the exact words behind a marker and walks through them. One fragment for
+// each turn, fetched once and kept. Text never becomes markup here.
 (() => {
   "use strict";
   const { t, el } = fn;
@@ -11,14 +11,11 @@
   let asked = 0; // counts openings, so that a late reply does not replace a later one
 
   const panel = () => document.getElementById("fn-panel");
-  const narrow = () => matchMedia("(max-width: 860px)").matches;
   const told = (link) => {
     const name = link.getAttribute("href").slice("#src-".length);
     const cut = name.lastIndexOf("-"); // a turn's id may hold hyphens, a marker does not
     return { turn: name.slice(0, cut), marker: name.slice(cut + 1), link };
   };
-  const recall = () => { try { return localStorage.getItem(VIEW); } catch { return null; } };
-  const remember = (view) => { try { localStorage.setItem(VIEW, view); } catch { /* private window */ } };
 
   // Fragments
 
@@ -53,7 +50,7 @@
 
   const lay = (root) => {
     if (root.parentElement !== panel()) put(root);
-    view(recall() ?? "page");
+    view(fn.recall(VIEW) ?? "page");
   };
   // Puts a turn's sources into the panel, at once where they are kept; `then` gets their element.
   const show = (turn, then = () => {}) => {
@@ -81,8 +78,8 @@
   const open = (link, began) => {
     opener = told(link);
     if (panel().contains(link)) opener.link = null; // the way back leads to the answer
-    hideCard();
-    if (narrow()) fn.drawer("panel", true);
+    fn.card.hide();
+    if (fn.narrow()) fn.drawer("panel", true);
     show(opener.turn, (root) => {
       arrive(root);
       performance.measure("fn-source-open", { start: began });
@@ -154,7 +151,7 @@
     : [...document.querySelectorAll(MARKER)].find(
       (one) => one.getAttribute("href") === `#src-${turn}-${marker}` && !panel().contains(one));
   const back = () => {
-    if (narrow()) fn.drawer("panel", false);
+    if (fn.narrow()) fn.drawer("panel", false);
     const link = opener && linkTo(opener);
     link?.focus({ preventScroll: true });
     link?.scrollIntoView({ block: "nearest", behavior: "instant" });
@@ -190,65 +187,14 @@
     "sources.next": () => step(1),
     "sources.back": back,
     "sources.again": ({ dataset }) => show(dataset.turn, arrive),
-    "sources.view": ({ dataset }) => { remember(dataset.view); view(dataset.view); },
+    "sources.view": ({ dataset }) => { fn.remember(VIEW, dataset.view); view(dataset.view); },
     "sources.zoom": zoom,
-    "sources.copy": ({ dataset }) => navigator.clipboard?.writeText(dataset.quote).then(
-      () => fn.toast(t("sources.copied")), () => fn.toast(t("sources.uncopied"), "error"))
-      ?? fn.toast(t("sources.uncopied"), "error"),
+    "sources.copy": ({ dataset }) => fn.copy(dataset.quote, t("sources.copied")),
     "sources.read": ({ dataset }) => fn.emit("read", {
       collection: shown().querySelector(".fn-sources").dataset.collection,
       document: dataset.document, start: Number(dataset.start), end: Number(dataset.end),
     }),
   };
-
-  // The card above a marker: what it stands for, without a click
-
-  let card = null;
-  let carded = null; // the marker that the card stands at
-  let later = 0;
-
-  const showCard = (link) => {
-    clearTimeout(later);
-    if (!card || carded === link) return;
-    hideCard();
-    const { turn, marker } = told(link);
-    const entry = fetched(turn);
-    carded = link;
-    const draw = (root) => {
-      if (carded !== link) return;
-      const data = root?.querySelector(`#${CSS.escape(`src-${turn}-${marker}`)}`)?.dataset;
-      if (!data) return; // the link's own title stays
-      card.replaceChildren(
-        el("strong", { dir: "auto" }, data.title),
-        el("span", { class: "fn-card-where" }, [data.where, data.date].filter(Boolean).join(" · ")),
-        el("q", { dir: "auto" }, data.quote),
-        data.status ? el("span", { class: `fn-verdict fn-${data.kind}` }, data.status) : "");
-      link.dataset.title = link.title;
-      link.removeAttribute("title"); // or the browser would show a second one
-      link.setAttribute("aria-describedby", card.id);
-      card.hidden = false;
-      place(link);
-    };
-    if (entry.root) draw(entry.root);
-    else entry.done.then(draw, () => {});
-  };
-  const place = (link) => {
-    const at = link.getBoundingClientRect();
-    const fits = at.top - card.offsetHeight - 8 > 0;
-    const left = Math.min(Math.max(8, at.left - 24), innerWidth - card.offsetWidth - 8);
-    card.style.left = `${left}px`;
-    card.style.top = `${fits ? at.top - card.offsetHeight - 6 : at.bottom + 6}px`;
-  };
-  const hideCard = () => {
-    clearTimeout(later);
-    if (!carded) return;
-    if (carded.dataset.title !== undefined) carded.title = carded.dataset.title;
-    delete carded.dataset.title;
-    carded.removeAttribute("aria-describedby");
-    carded = null;
-    card.hidden = true;
-  };
-  const leave = () => { clearTimeout(later); later = setTimeout(hideCard, 200); }; // time to reach the card
 
   // Events
 
@@ -273,35 +219,15 @@
     if (by && shown()?.checkVisibility({ visibilityProperty: true })) {
       event.preventDefault();
       step(by);
-    } else if (event.key === "Escape") {
-      if (carded) hideCard();
-      else if (panel()?.contains(event.target) && opener) back();
-    }
-  };
-  const enter = (event) => {
-    const link = event.target.closest?.(MARKER);
-    if (link && event.pointerType !== "touch") showCard(link);
-    else if (event.target.closest?.("#fn-source-card")) clearTimeout(later);
-    else if (carded && document.activeElement !== carded) leave();
-  };
-  const focus = (event) => {
-    const link = event.target.closest?.(MARKER);
-    if (!link) hideCard();
-    else if (link.matches(":focus-visible")) showCard(link);
-    else fetched(told(link).turn);
+    } else if (event.key === "Escape" && !fn.card.hide() && panel()?.contains(event.target) && opener) back();
   };
 
   document.addEventListener("click", press);
   document.addEventListener("keydown", key);
-  document.addEventListener("pointerover", enter);
-  document.addEventListener("focusin", focus);
-  document.addEventListener("focusout", (event) => { if (event.target === carded) leave(); });
-  document.addEventListener("scroll", hideCard, { capture: true, passive: true });
   document.addEventListener("error", gone, true); // an image's error does not bubble
 
   fn.on("ready", () => {
-    card = el("div", { id: "fn-source-card", class: "fn-source-card", role: "tooltip", hidden: true });
-    document.body.append(card, el("p", { id: "fn-source-said", class: "fn-hidden", role: "status", "aria-live": "polite" }));
+    document.body.append(el("p", { id: "fn-source-said", class: "fn-hidden", role: "status", "aria-live": "polite" }));
     const shared = document.querySelector(`[data-shared] ${MARKER}`);
     if (shared) show(told(shared).turn);
     else empty();
@@ -319,4 +245,6 @@
     if (id) setTimeout(warm, 1000);
   });
   fn.on("view", (name) => { if (name === "documents") kept.clear(); }); // documents may change there
+
+  fn.sources = { MARKER, told, fetched };
 })();

@@ -32,7 +32,7 @@ _WRITERS: dict[str, tuple[Writer, str]] = {
     ),
     "json": (conversation_json, "application/json"),
 }
-_SCRIPTS = ("core", "sources")  # what a shared answer needs
+_SCRIPTS = ("core", "sources", "card")  # what a shared answer needs
 _NAME = 80  # code points of a file's name
 _UNFIT = re.compile(r'[<>:"/\\|?*]+')  # what a file can't be called somewhere
 
