@@ -10,12 +10,12 @@ import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rag.chunk import CountTokens
+from rag.current import CurrentIndex
 from rag.embed import Embedder, Vectors, load_embedder
 from rag.errors import CollectionError, InputError
 from rag.index import VectorIndex
@@ -23,7 +23,8 @@ from rag.ingest import Job, batches, given_job, read_jobs, stage_batch, storable
 from rag.lock import writing
 from rag.plan import make_plan, spelled
 from rag.records import Document, Hit
-from rag.retrieve import Candidate, merge_neighbours, rank_chunks, without_duplicates
+from rag.report import IndexReport, make_report
+from rag.retrieve import Candidate, best_passages, rank_chunks
 from rag.scope import Scope
 from rag.settings import Settings
 from rag.store import Move, Store, StoredDocument
@@ -32,25 +33,6 @@ __all__ = ["Collection", "IndexReport", "Progress", "Retrieved"]
 
 Progress = Callable[[int, int], None]
 """Called with (documents done, documents to do)."""
-
-
-@dataclass(frozen=True, slots=True)
-class IndexReport:
-    """What one run of indexing did. `failed` and `skipped` hold a path and a reason each.
-
-    `changes` holds the sorted identifiers that were "added", "updated", "removed" and "moved".
-    """
-
-    added: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    failed: list[dict[str, str]] = field(default_factory=list)
-    documents: int = 0
-    chunks: int = 0
-    seconds: float = 0.0
-    skipped: list[dict[str, str]] = field(default_factory=list)
-    changes: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +67,7 @@ class Collection:
         self._store = store
         self._folder = folder
         self._embedder = embedder
-        self._index: VectorIndex | None = None
+        self._current = CurrentIndex(store, folder, lambda: self.embedder.dimensions)
         self._held: tuple[str, list[StoredDocument]] = ("", [])
 
     @classmethod
@@ -207,23 +189,31 @@ class Collection:
         wanted = k or self.settings.top_k
         question = storable(question)
         vector = self.embedder.embed([question])[0].passage
+        # A base that was made meanwhile may be newer than what this transaction sees: begin another.
         with self._store.transaction(write=False):
-            index = self._current_index()
-            within = None
-            if scope:
-                within = self._store.chunk_keys(one.id for one in self.documents(scope))
-            ranked = without_duplicates(
-                rank_chunks(question, vector, self._store, index, self.settings, within)
-            )
-            return Retrieved(
-                hits=tuple(merge_neighbours(ranked, self._store, wanted)),
-                candidates=tuple(ranked[:wanted]),
-                vector=vector,
-                count=self.embedder.count,
-                embedder=self.embedder.name,
-                collection=self.name,
-                generation=self._store.generation,
-            )
+            index = self._current.find()
+            if index is not None:
+                return self._retrieved(question, vector, wanted, scope, index)
+        with self._store.transaction(write=False):
+            return self._retrieved(question, vector, wanted, scope, self._current_index())
+
+    def _retrieved(
+        self, question: str, vector: Vectors, wanted: int, scope: Scope | None, index: VectorIndex
+    ) -> Retrieved:
+        within = None
+        if scope:
+            within = self._store.chunk_keys(one.id for one in self.documents(scope))
+        ranked = rank_chunks(question, vector, self._store, index, self.settings, within)
+        hits, candidates = best_passages(ranked, self._store, wanted)
+        return Retrieved(
+            hits=tuple(hits),
+            candidates=tuple(candidates),
+            vector=vector,
+            count=self.embedder.count,
+            embedder=self.embedder.name,
+            collection=self.name,
+            generation=self._store.generation,
+        )
 
     def document(self, document_id: str) -> Document:
         """A document with its text.
@@ -260,17 +250,7 @@ class Collection:
 
     def _current_index(self) -> VectorIndex:
         """The vector index of the generation that the open transaction sees."""
-        edition = self._store.edition
-        if self._index is not None and self._index.edition == edition:
-            return self._index
-        index = VectorIndex.load(self._folder, edition) if self._folder else None
-        if index is None:
-            keys, vectors = self._store.vectors(self.embedder.dimensions)
-            index = VectorIndex.build(keys, vectors, edition)
-            if self._folder:
-                index.save(self._folder)
-        self._index = index
-        return index
+        return self._current.get()
 
     def _check_embedder(self) -> None:
         made_with = self._store.meta("embedder")
@@ -303,7 +283,7 @@ class Collection:
             jobs = [job for job in jobs if stored.get(job.document.id) != job.digest]
             gone = [old.id for old in known.values() if old.source == source and old.id not in ids]
             written = self._stage(jobs, len(jobs), progress)
-            report = _report(written, known, gone, unchanged=len(given) - len(written))
+            report = make_report(written, known, gone, unchanged=len(given) - len(written))
             return self._publish(written, gone, [], report, started)
 
     def update(self, path: Path, progress: Progress = lambda done, of: None) -> IndexReport:
@@ -328,13 +308,14 @@ class Collection:
                 if staged.get(one.id) == (one.hash, spelled(one.path))
             ]
             self._store.drop_staged(set(staged) - set(ready))
-            todo = [one for one in plan.to_read if one.id not in ready]
+            taken_up = set(ready)
+            todo = [one for one in plan.to_read if one.id not in taken_up]
             failed = list(plan.unreadable)
             jobs = read_jobs(todo, plan.source, self.settings, failed)
             ready += self._stage(jobs, len(todo), progress)
             if plan.touched:
                 self._store.touch(plan.touched)
-            report = _report(
+            report = make_report(
                 ready,
                 plan.known,
                 plan.gone,
@@ -376,31 +357,7 @@ class Collection:
         self._held = ("", [])  # stamps may have changed, which raises no generation
         if ready or gone or moved or self._store.generation == 0:
             self._store.publish(ready, gone, moved)
-            if self._folder:
-                with self._store.transaction(write=False):
-                    self._current_index()
+        self._current.renew()
         documents, chunks = self._store.counts()
         seconds = round(time.perf_counter() - started, 3)
         return replace(report, documents=documents, chunks=chunks, seconds=seconds)
-
-
-def _report(
-    written: list[str],
-    known: Container[str],
-    gone: list[str],
-    moved: Sequence[Move] = (),
-    **others: Any,
-) -> IndexReport:
-    changes = {
-        "added": sorted(one for one in written if one not in known),
-        "updated": sorted(one for one in written if one in known),
-        "removed": sorted(gone),
-        "moved": sorted(one.id for one in moved),
-    }
-    return IndexReport(
-        added=len(changes["added"]),
-        updated=len(changes["updated"]),
-        removed=len(gone),
-        changes=changes,
-        **others,
-    )

@@ -13,7 +13,7 @@ knows the store and the index; it knows nothing of models that write.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +25,14 @@ from rag.settings import Settings
 from rag.store import Store, StoredChunk
 from rag.words import stem_set
 
-__all__ = ["Candidate", "merge_neighbours", "rank_chunks", "scaled", "without_duplicates"]
+__all__ = [
+    "Candidate",
+    "best_passages",
+    "merge_neighbours",
+    "rank_chunks",
+    "scaled",
+    "without_duplicates",
+]
 
 _DUPLICATE = 0.9  # share of the smaller passage's words that the other one holds
 _MERGED_PASSAGES = 2  # at most so many chunks are merged into one hit
@@ -92,27 +99,50 @@ def _best_sentence(chunk: StoredChunk, vector: Vectors) -> float:
     return float((chunk.sentences @ vector).max())
 
 
-def without_duplicates(ranked: Sequence[Candidate]) -> list[Candidate]:
+def best_passages(
+    ranked: Sequence[Candidate], store: Store, limit: int
+) -> tuple[list[Hit], list[Candidate]]:
+    """The `limit` best passages, and as many candidates, without duplicates.
+
+    No more of `ranked` is compared than that takes.
+    """
+    distinct: list[Candidate] = []
+
+    def noted() -> Iterator[Candidate]:
+        for candidate in without_duplicates(ranked):
+            distinct.append(candidate)
+            yield candidate
+
+    left = noted()
+    hits = merge_neighbours(left, store, limit)
+    while len(distinct) < limit and next(left, None):
+        pass
+    return hits, distinct[:limit]
+
+
+def without_duplicates(ranked: Iterable[Candidate]) -> Iterator[Candidate]:
     """Drop a passage that says in the same words what a better one said."""
-    kept: list[Candidate] = []
     seen: list[frozenset[str]] = []
     for candidate in ranked:
         stems = stem_set(candidate.stored.chunk.text)
         if not any(_overlap(stems, other) > _DUPLICATE for other in seen):
-            kept.append(candidate)
             seen.append(stems)
-    return kept
+            yield candidate
 
 
 def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
-    """Jaccard index; a passage without content words, or with other numbers, equals nothing."""
+    """Jaccard index; a passage without content words, or with other numbers, equals nothing.
+
+    0 as well where the sizes alone rule out that it is above `_DUPLICATE`.
+    """
+    if min(len(one), len(other)) <= _DUPLICATE * max(len(one), len(other)):
+        return 0.0
     if any(stem[0].isdigit() for stem in one ^ other):
         return 0.0
-    union = len(one | other)
-    return len(one & other) / union if union else 0.0
+    return len(one & other) / len(one | other)
 
 
-def merge_neighbours(ranked: Sequence[Candidate], store: Store, limit: int) -> list[Hit]:
+def merge_neighbours(ranked: Iterable[Candidate], store: Store, limit: int) -> list[Hit]:
     """The `limit` best passages, chunks that continue one another in a document joined to one."""
     hits: list[Hit] = []
     for candidate in ranked:

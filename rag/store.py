@@ -10,42 +10,46 @@ Vectors are stored as little-endian float16 (passages) and int8 (sentences, scal
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
-import sqlite3
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rag.changes import ChangeLog, Changes, count_all, generation_of
+from rag.database import Database
 from rag.embed import Embedding, Vectors
 from rag.errors import CollectionError
+from rag.lexical import WordIndex
 from rag.records import Chunk, Document, Mark
-from rag.words import content_words, words
+from rag.stored import Move, StoredChunk, StoredDocument, Touch
 
 __all__ = ["Move", "Store", "StoredChunk", "StoredDocument", "Touch", "SCHEMA"]
 
 SCHEMA = 2
 
-_WAIT_S = 60  # how long to wait for another process's transaction
 # SQL functions end a text at NUL, so it is stored as a code point that no text has.
 _NUL = "\U0010ffff"
+_BOUND = 500  # variables bound to one statement; SQLite has a limit
 
-_TABLES = """
+# What a list of documents shows is an index of its own: the rows beside it hold whole texts.
+_LATER_COLUMNS = {"added": "TEXT NOT NULL DEFAULT ''", "size": "INTEGER", "pages": "INTEGER"}
+_LISTED = "id, source, path, hash, stamp, title, date, media_type, size, pages, added"
+_TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL, live INTEGER NOT NULL, source TEXT NOT NULL, path TEXT NOT NULL,
     hash TEXT NOT NULL, stamp TEXT NOT NULL,
     title TEXT NOT NULL, date TEXT, media_type TEXT NOT NULL, text TEXT NOT NULL, marks TEXT NOT NULL,
-    added TEXT NOT NULL DEFAULT '',
+    added TEXT NOT NULL DEFAULT '', size INTEGER, pages INTEGER,
     UNIQUE (id, live)
 );
+CREATE INDEX listed ON documents (live, {_LISTED});
 CREATE TABLE chunks (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
     document INTEGER NOT NULL REFERENCES documents (key) ON DELETE CASCADE,
@@ -60,67 +64,7 @@ CREATE TRIGGER forget AFTER DELETE ON chunks BEGIN DELETE FROM words WHERE rowid
 """
 
 
-@dataclass(frozen=True, slots=True)
-class StoredDocument:
-    """What the store knows of a live document without its text. `size` is in code points.
-
-    `pages` is the number of the last page, slide or sheet, None where there are none. `added` is
-    when this version of the document was published, ISO 8601 in UTC to the second; "" for those
-    that an earlier version of the program wrote.
-    """
-
-    id: str
-    source: str
-    path: str
-    hash: str
-    stamp: str
-    title: str
-    date: str | None
-    media_type: str
-    size: int
-    pages: int | None = None
-    added: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredChunk:
-    """A chunk with its key, its document's title and date, and its vectors.
-
-    `vector` has shape (d,), `sentences` shape (n, d), `spans` the n sentence spans within `text`,
-    `pages` the page on which each of them begins (a chunk may run across pages).
-    """
-
-    key: int
-    chunk: Chunk
-    title: str
-    date: str | None
-    vector: Vectors
-    spans: tuple[tuple[int, int], ...]
-    sentences: Vectors
-    pages: tuple[int | None, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A live document, called `old` so far, whose file has another name now."""
-
-    old: str
-    id: str
-    source: str
-    path: str
-    stamp: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Touch:
-    """A live document whose file was written again with the same content."""
-
-    id: str
-    stamp: str
-
-
-class Store:
+class Store(Database):
     """One collection's database: a file, or memory when `path` is None.
 
     Raises:
@@ -128,20 +72,16 @@ class Store:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self.path = path
-        with self._failures():
-            self._db = sqlite3.connect(
-                path or ":memory:", timeout=_WAIT_S, isolation_level=None, check_same_thread=False
-            )
+        super().__init__(path)
+        self._log = ChangeLog(self)
+        self._word_index = WordIndex(self)
         try:
             with self._failures():
-                self._use_wal()
-                self._db.execute("PRAGMA synchronous = FULL")
-                self._db.execute("PRAGMA foreign_keys = ON")
+                self._set_up()
                 # Looked at before it is locked: opening must not wait for a writer.
-                if not self._has_tables():
+                if not self.has_table("meta"):
                     with self.transaction():
-                        if not self._has_tables():
+                        if not self.has_table("meta"):
                             self._create()
                 schema = self.meta("schema")
             if schema != str(SCHEMA):
@@ -153,91 +93,37 @@ class Store:
             self._db.close()
             raise
 
-    def _use_wal(self) -> None:
-        """Switch to a write-ahead log. SQLite does not wait for others at this one: ask again."""
-        until = time.monotonic() + _WAIT_S
-        while True:
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.01)
-
-    def close(self) -> None:
-        """Close the database. Further calls fail."""
-        self._db.close()
-
-    def _has_tables(self) -> bool:
-        return bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'"))
-
-    def _has_added(self) -> bool:
-        """False in a database of an earlier version: its first writer adds the column, so that a
-        reader needs no lock, nor the right to write."""
-        return bool(self._rows("SELECT 1 FROM pragma_table_info('documents') WHERE name = 'added'"))
-
     def _create(self) -> None:
         for statement in _TABLES.split(";\n"):
             # A trigger's body has a semicolon of its own, never at a line's end.
             if statement.strip():
-                self._db.execute(statement)
-        rows = [("schema", str(SCHEMA)), ("generation", "0")]
-        self._db.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+                self.run(statement)
+        self.run_many(
+            "INSERT INTO meta VALUES (?, ?)", [("schema", str(SCHEMA)), ("generation", "0")]
+        )
 
-    @contextlib.contextmanager
-    def transaction(self, write: bool = True) -> Iterator[None]:
-        """Run a block as one transaction; a read transaction sees one generation throughout.
+    def _columns(self) -> set[str]:
+        """Of the table of documents: an earlier version's had fewer than `_LISTED`. Its first writer
+        adds them, so that a reader needs no lock, nor the right to write."""
+        return {one for (one,) in self.rows("SELECT name FROM pragma_table_info('documents')")}
 
-        Raises:
-            CollectionError: the disk is full or the file can't be written. Nothing has changed.
-        """
-        with self._failures():
-            self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextlib.contextmanager
-    def _failures(self) -> Iterator[None]:
-        """Say in one line what is wrong with the file or the disk."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            # The subclasses but one are mistakes of the program, not of the disk.
-            if type(error) not in (sqlite3.DatabaseError, sqlite3.OperationalError):
-                raise
-            if isinstance(error, sqlite3.OperationalError):
-                remedy = (
-                    "nothing was changed; free some disk space or end the other process, then run "
-                    "the same command again"
-                )
-                raise CollectionError(
-                    f"{self.path}: can't be read or written ({error}): {remedy}"
-                ) from None
-            raise CollectionError(
-                f"{self.path}: is damaged or no collection ({error}): index its folders again with "
-                "--rebuild"
-            ) from None
-
-    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        with self._failures():
-            return self._db.execute(sql, parameters).fetchall()
+    def _grow(self) -> None:
+        """Give a database of an earlier version what this one's have. Within a transaction."""
+        missing = {**_LATER_COLUMNS}
+        for name in self._columns():
+            missing.pop(name, None)
+        for name, kind in missing.items():
+            self.run(f"ALTER TABLE documents ADD COLUMN {name} {kind}")
+        if "size" in missing:
+            rows = self.rows("SELECT length(text), marks, key FROM documents")
+            self.run_many(
+                "UPDATE documents SET size = ?, pages = ? WHERE key = ?",
+                [(size, _pages(marks), key) for size, marks, key in rows],
+            )
+        if missing:
+            self.run(f"CREATE INDEX IF NOT EXISTS listed ON documents (live, {_LISTED})")
 
     # What the collection was made with
-
-    def meta(self, key: str) -> str | None:
-        """A value that belongs to the collection as a whole."""
-        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
-        return rows[0][0] if rows else None
-
-    def set_meta(self, key: str, value: str) -> None:
-        """Set a value. Part of the transaction that is open, if one is."""
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     @property
     def generation(self) -> int:
@@ -253,13 +139,13 @@ class Store:
 
     def staged(self) -> dict[str, tuple[str, str]]:
         """(Content hash, path) by identifier of documents that an earlier run left staged."""
-        rows = self._rows("SELECT id, hash, path FROM documents WHERE live = 0")
+        rows = self.rows("SELECT id, hash, path FROM documents WHERE live = 0")
         return {one: (digest, path) for one, digest, path in rows}
 
     def drop_staged(self, ids: Iterable[str]) -> None:
         """Forget staged documents."""
         with self.transaction():
-            self._db.executemany(
+            self.run_many(
                 "DELETE FROM documents WHERE live = 0 AND id = ?", [(one,) for one in ids]
             )
 
@@ -279,16 +165,21 @@ class Store:
 
         `spans` are each chunk's sentences, in offsets of the chunk's text.
         """
-        self._db.execute("DELETE FROM documents WHERE live = 0 AND id = ?", (document.id,))
-        marks = json.dumps([list(asdict(mark).values()) for mark in document.marks])
+        self._grow()
+        self.run("DELETE FROM documents WHERE live = 0 AND id = ?", (document.id,))
+        listed = [list(asdict(mark).values()) for mark in document.marks]
+        marks = json.dumps(listed)
         fields = (document.id, source, path, digest, stamp, document.title, document.date)
         cursor = self._db.execute(
             "INSERT INTO documents (id, live, source, path, hash, stamp, title, date, media_type, text, "
-            "marks) VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*fields, document.media_type, document.text.replace("\0", _NUL), marks),
+            "marks, size, pages) VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(*fields, document.media_type, document.text.replace("\0", _NUL), marks),
+                *(len(document.text), _pages(marks)),
+            ),
         )
         key = cursor.lastrowid
-        self._db.executemany(
+        self.run_many(
             "INSERT INTO chunks (document, start, end, page, context, vector, spans, sentences) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -315,16 +206,20 @@ class Store:
         A live document whose identifier a staged or a moved one takes is replaced.
         """
         with self.transaction():
+            self._grow()
+            generation = self.generation + 1
+            documents, chunks = self._log.begin(generation - 1, self.edition)
             # Out of the way first (live = -n), so that files may swap their names.
-            self._db.executemany(
+            self.run_many(
                 "UPDATE documents SET live = ? WHERE live = 1 AND id = ?",
                 [(-n, one.old) for n, one in enumerate(moved, 1)],
             )
-            self._db.executemany(
-                "DELETE FROM documents WHERE live = 1 AND id = ?",
-                [(one,) for one in [*removed, *ids, *(one.id for one in moved)]],
+            gone = list(dict.fromkeys([*removed, *ids, *(one.id for one in moved)]))
+            chunks -= self._log.note(generation, gone, gone=True)
+            documents -= self.run_many(
+                "DELETE FROM documents WHERE live = 1 AND id = ?", [(one,) for one in gone]
             )
-            self._db.executemany(
+            self.run_many(
                 "UPDATE documents SET live = 1, id = ?, source = ?, path = ?, stamp = ?, title = ? "
                 "WHERE live = ?",
                 [
@@ -332,28 +227,31 @@ class Store:
                     for n, one in enumerate(moved, 1)
                 ],
             )
-            if not self._has_added():
-                self._db.execute("ALTER TABLE documents ADD COLUMN added TEXT NOT NULL DEFAULT ''")
-            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            for one in ids:
-                self._db.execute(
-                    "INSERT INTO words (rowid, context, text) SELECT c.key, c.context, "
-                    "substr(d.text, c.start + 1, c.end - c.start) FROM documents d JOIN chunks c "
-                    "ON c.document = d.key WHERE d.live = 0 AND d.id = ?",
-                    (one,),
-                )
-                self._db.execute(
-                    "UPDATE documents SET live = 1, added = ? WHERE live = 0 AND id = ?", (now, one)
-                )
-            generation = self.generation + 1
+            chunks += self._log.note(generation, ids, gone=False)
+            documents += self._make_live(ids)
             self.set_meta("generation", str(generation))
             self.set_meta("edition", secrets.token_hex(8))
+            self._log.end(generation, self.edition, documents, chunks)
         return generation
+
+    def _make_live(self, ids: Sequence[str]) -> int:
+        """Show staged documents, and make their words findable; how many there were."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.run_many(
+            "INSERT INTO words (rowid, context, text) SELECT c.key, c.context, "
+            "substr(d.text, c.start + 1, c.end - c.start) FROM documents d JOIN chunks c "
+            "ON c.document = d.key WHERE d.live = 0 AND d.id = ?",
+            [(one,) for one in ids],
+        )
+        return self.run_many(
+            "UPDATE documents SET live = 1, added = ? WHERE live = 0 AND id = ?",
+            [(now, one) for one in ids],
+        )
 
     def touch(self, touched: Sequence[Touch]) -> None:
         """Note new stamps alone: what readers see does not change."""
         with self.transaction():
-            self._db.executemany(
+            self.run_many(
                 "UPDATE documents SET stamp = ? WHERE live = 1 AND id = ?",
                 [(one.stamp, one.id) for one in touched],
             )
@@ -362,8 +260,12 @@ class Store:
 
     def documents(self) -> list[StoredDocument]:
         """Every live document, ordered by identifier."""
-        added = "added" if self._has_added() else "''"
-        rows = self._rows(
+        if _LATER_COLUMNS.keys() <= self._columns():
+            rows = self.rows(f"SELECT {_LISTED} FROM documents WHERE live = 1 ORDER BY id")
+            if not any(row[8] is None for row in rows):  # as where an earlier version went on
+                return [StoredDocument(*row) for row in rows]
+        added = "added" if "added" in self._columns() else "''"
+        rows = self.rows(
             "SELECT id, source, path, hash, stamp, title, date, media_type, length(text), marks, "
             f"{added} FROM documents WHERE live = 1 ORDER BY id"
         )
@@ -371,7 +273,7 @@ class Store:
 
     def document(self, document_id: str) -> Document | None:
         """A live document with its text, or None."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT id, text, title, date, media_type, marks FROM documents WHERE live = 1 AND id = ?",
             (document_id,),
         )
@@ -384,68 +286,75 @@ class Store:
 
     def counts(self) -> tuple[int, int]:
         """How many documents and chunks are live."""
-        documents = self._rows("SELECT count(*) FROM documents WHERE live = 1")[0][0]
-        chunks = self._rows(
-            "SELECT count(*) FROM chunks c JOIN documents d ON c.document = d.key WHERE d.live = 1"
-        )[0][0]
-        return documents, chunks
+        return self._log.counts(self.edition) or count_all(self)
+
+    def changes(self, edition: str) -> Changes | None:
+        """What came and went between `edition` and now; None where that is not known."""
+        return self._log.since(edition, self.edition)
+
+    def cut_changes(self, edition: str) -> None:
+        """Keep no record of what came and went before `edition`."""
+        with self.transaction():
+            self._log.cut(generation_of(edition))
+
+    def live_keys(self) -> np.ndarray:
+        """The keys of all live chunks, ascending: (n,), int64. Reads no vector."""
+        found = self.rows(
+            "SELECT c.key FROM documents d JOIN chunks c ON c.document = d.key WHERE d.live = 1"
+        )
+        return np.sort(np.array([row[0] for row in found], np.int64))
+
+    def vectors_of(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Those of `keys` that there are, ascending: (n,), int64; vectors, shape (n, d), float16."""
+        rows = self.rows(
+            "SELECT key, vector FROM chunks WHERE key IN (SELECT value FROM json_each(?)) "
+            "ORDER BY key",
+            (json.dumps(keys.tolist()),),
+        )
+        found = np.array([row[0] for row in rows], np.int64)
+        joined = np.frombuffer(b"".join(row[1] for row in rows), "<f2")
+        return found, joined.reshape(len(rows), len(joined) // max(1, len(rows)))
 
     def vectors(self, dimensions: int) -> tuple[np.ndarray, Vectors]:
         """All live passages: keys, shape (n,), int64; vectors, shape (n, d), in order of key."""
-        rows = self._rows(
-            "SELECT c.key, c.vector FROM chunks c JOIN documents d ON c.document = d.key "
-            "WHERE d.live = 1 ORDER BY c.key"
-        )
-        keys = np.array([row[0] for row in rows], np.int64)
-        joined = np.frombuffer(b"".join(row[1] for row in rows), "<f2")
-        return keys, joined.reshape(len(rows), dimensions).astype(np.float32)
+        keys, vectors = self.vectors_of(self.live_keys())
+        return keys, vectors.reshape(len(keys), dimensions).astype(np.float32)
 
     def chunk_keys(self, ids: Iterable[str]) -> np.ndarray:
         """The keys of all chunks of the live documents with these identifiers: (n,), int64."""
-        wanted = set(ids)
-        rows = self._rows("SELECT id, key FROM documents WHERE live = 1")
-        # As one JSON value: the number of bound variables is limited.
-        documents = json.dumps([key for one, key in rows if one in wanted])
-        found = self._rows(
-            "SELECT key FROM chunks WHERE document IN (SELECT value FROM json_each(?)) ORDER BY key",
-            (documents,),
-        )
-        return np.array([row[0] for row in found], np.int64)
+        wanted = list(set(ids))
+        found: list[int] = []
+        for at in range(0, len(wanted), _BOUND):
+            some = wanted[at : at + _BOUND]
+            rows = self.rows(
+                "SELECT c.key FROM documents d JOIN chunks c ON c.document = d.key "
+                f"WHERE d.live = 1 AND d.id IN ({','.join('?' * len(some))})",
+                some,
+            )
+            found += [row[0] for row in rows]
+        return np.sort(np.array(found, np.int64))
 
     def chunks(self, keys: Sequence[int]) -> list[StoredChunk]:
         """The live chunks with these keys, in order of key; others are left out."""
-        marks = ",".join("?" * len(keys))
-        rows = self._rows(
-            "SELECT c.key, d.id, c.start, c.end, substr(d.text, c.start + 1, c.end - c.start), "
-            "c.context, c.page, d.title, d.date, c.vector, c.spans, c.sentences "
-            "FROM chunks c JOIN documents d ON c.document = d.key "
-            f"WHERE d.live = 1 AND c.key IN ({marks}) ORDER BY c.key",
-            list(keys),
+        # Its text is taken from the word index: a document's may be a thousand times as long.
+        rows = self.rows(
+            "SELECT c.key, d.id, c.start, c.end, w.text, c.context, c.page, d.title, d.date, "
+            "c.vector, c.spans, c.sentences FROM json_each(?) k JOIN chunks c ON c.key = k.value "
+            "JOIN documents d ON c.document = d.key JOIN words w ON w.rowid = c.key "
+            "WHERE d.live = 1 ORDER BY c.key",
+            (json.dumps([int(key) for key in keys]),),
         )
         return [_stored_chunk(row) for row in rows]
 
     def search_words(
         self, question: str, limit: int, within: np.ndarray | None = None
     ) -> list[tuple[int, float]]:
-        """BM25 over words (Robertson & Zaragoza 2009, as FTS5 has it): (chunk key, score), best first.
+        """BM25 over words (`rag.lexical`): (chunk key, score), best first.
 
-        Any of the question's content words may match; every word is quoted, so that no character of
-        the question is an operator. `within` holds the chunk keys that may be found, None leaves
-        them all in; how rare a word is stays a matter of the whole collection.
+        Any of the question's content words may match. `within` holds the chunk keys that may be
+        found, None leaves them all in; how rare a word is stays a matter of the whole collection.
         """
-        asked = list(dict.fromkeys(content_words(question) or words(question)))
-        if not asked:
-            return []
-        keys = None if within is None else json.dumps(within.tolist())
-        query = " OR ".join('"' + word.replace('"', '""') + '"' for word in asked[:64])
-        rows = self._rows(
-            # "+rowid" keeps FTS5 from running the whole query once for every key.
-            "SELECT rowid, -bm25(words) AS score FROM words WHERE words MATCH ? "
-            "AND (? IS NULL OR +rowid IN (SELECT value FROM json_each(?))) "
-            "ORDER BY score DESC, rowid LIMIT ?",
-            (query, keys, keys, limit),
-        )
-        return [(key, score) for key, score in rows]
+        return self._word_index.search(question, limit, within, self.edition, self.counts()[1])
 
 
 def _pages(marks: str) -> int | None:

@@ -17,6 +17,7 @@ from typing import Any
 import faiss  # noqa: F401  (loaded before the fork, so that a child starts at once)
 from fakes import HashEmbedder
 
+from rag import index, part
 from rag.collection import Collection
 from rag.errors import CollectionError
 from rag.records import Document
@@ -24,6 +25,16 @@ from rag.settings import Settings
 
 State = dict[str, int]
 """Version by document identifier."""
+
+
+LIMITS = ((index, "FEW", 25), (part, "FLAT_ROWS", 120), (part, "SCANNED", 20))
+"""So low that bases are made, followed, extended and outgrown all the time."""
+
+
+def lower_limits() -> None:
+    """Set `LIMITS` in this process."""
+    for module, name, value in LIMITS:
+        setattr(module, name, value)
 
 
 def text_of(name: str, version: int) -> str:
@@ -50,6 +61,7 @@ def state_of(collection: Collection) -> State:
 
 def churn(settings: Settings, folder: Path, log: Path, seed: int) -> None:
     """Change files, index, delete and log, for ever. A line is written before and after each step."""
+    lower_limits()
     dice = random.Random(seed)
     with log.open("a") as file:
 
@@ -129,6 +141,7 @@ def _given_step(collection: Collection, version: int, dice: random.Random, note:
 
 def rewrite(settings: Settings, seconds: float) -> None:
     """Give every document a new version, again and again."""
+    lower_limits()
     with Collection.open("papers", settings, embedder=HashEmbedder()) as collection:
         version, until = 1, time.monotonic() + seconds
         while time.monotonic() < until:
@@ -139,6 +152,7 @@ def rewrite(settings: Settings, seconds: float) -> None:
 
 def watch(settings: Settings, seconds: float, log: Path) -> None:
     """Search and list until the time is up; log how many generations were seen, or what was wrong."""
+    lower_limits()
     seen: set[int] = set()
     try:
         until = time.monotonic() + seconds
@@ -161,6 +175,7 @@ def watch(settings: Settings, seconds: float, log: Path) -> None:
 
 def fill(settings: Settings, folder: Path, limit: int, log: Path) -> None:
     """Index a folder where no file may grow beyond `limit` bytes (0: any); log how it ended."""
+    lower_limits()
     try:
         if limit:
             import resource  # not on every system

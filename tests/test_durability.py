@@ -38,8 +38,10 @@ def processes() -> Any:
 
 
 @pytest.fixture
-def small(settings: Settings) -> Settings:
-    """Small chunks, so that a document has several."""
+def small(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Small chunks, so that a document has several, and bases that are soon made anew."""
+    for module, name, value in driver.LIMITS:
+        monkeypatch.setattr(module, name, value)
     return settings.model_copy(update={"chunk_tokens": 48})
 
 

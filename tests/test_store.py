@@ -92,9 +92,13 @@ def test_a_move_keeps_the_time_of_adding(store: Store) -> None:
 
 
 def as_before(path: Path) -> None:
-    """Make the database one of the first version of its schema, which had no column `added`."""
+    """Make the database one of the first version of its schema: no log, no list, fewer columns."""
     database = sqlite3.connect(path)
-    database.execute("ALTER TABLE documents DROP COLUMN added")
+    database.execute("DROP INDEX listed")
+    for column in ("added", "size", "pages"):
+        database.execute(f"ALTER TABLE documents DROP COLUMN {column}")
+    for table in ("history", "changes"):
+        database.execute(f"DROP TABLE {table}")
     database.commit()
     database.close()
 
@@ -119,6 +123,79 @@ def test_an_older_database_is_read_as_it_is_and_grows_with_its_next_change(tmp_p
         assert one.document("a") == CATS
         assert one.meta("schema") == "2"
         one.close()
+
+
+def test_what_changed_since_an_edition(store: Store) -> None:
+    keys: dict[str, list[int]] = {}
+    editions = [store.edition]
+
+    def publish(*documents: Document, removed: tuple[str, ...] = ()) -> None:
+        store.publish(stage(store, *documents), removed)
+        editions.append(store.edition)
+        for one in documents:
+            keys[one.id + str(len(editions) - 1)] = store.chunk_keys([one.id]).tolist()
+
+    def since(at: int) -> tuple[list[int], list[int]]:
+        changes = store.changes(editions[at])
+        assert changes
+        return changes.added.tolist(), changes.gone.tolist()
+
+    publish(CATS, DOGS)
+    publish(Document("a", "Cats sleep."))
+    stage(store, Document("x", "Never shown."))
+    store.drop_staged(["x"])
+    publish(Document("c", "Owls hoot."), removed=("b", "b", "unknown"))
+    a1, b1, a2, c3 = (keys[one] for one in ("a1", "b1", "a2", "c3"))
+    assert since(3) == ([], [])
+    assert since(2) == (c3, b1)
+    assert since(1) == (a2 + c3, a1 + b1)
+    assert since(0) == (a2 + c3, a1 + b1)  # what came and went in between is gone too
+    store.publish([], moved=[Move("a", "z", "s", "", "1", "Zed")])
+    assert since(2) == (c3, b1)
+    assert store.live_keys().tolist() == a2 + c3
+    for unknown in ("3-0", "99-x", "0-x"):
+        assert store.changes(unknown) is None
+    store.cut_changes(editions[2])
+    assert store.changes(editions[1]) is None
+    assert since(2) == (c3, b1)
+
+
+def test_a_log_that_misses_a_generation_begins_anew(store: Store) -> None:
+    put(store, CATS)
+    first = store.edition
+    # As a version of the program does that keeps no log.
+    store._db.execute("DELETE FROM documents")
+    store._db.execute("UPDATE meta SET value = '2' WHERE key = 'generation'")
+    store._db.execute("UPDATE meta SET value = 'other' WHERE key = 'edition'")
+    assert store.changes(first) is None
+    assert store.counts() == (0, 0)
+    put(store, DOGS)
+    assert store.changes(first) is None
+    assert store.changes("2-other") is not None
+    assert store.counts() == (1, 1)
+
+
+def test_counting_reads_one_row(store: Store) -> None:
+    embedder_text = "One fact. " * 40
+    put(store, *(Document(f"d{n}", embedder_text) for n in range(30)))
+    store.publish(stage(store, Document("d1", "Short.")), ["d2", "d3", "d3"])
+    documents, chunks = store.counts()
+    assert (documents, chunks) == (28, len(store.live_keys()))
+    steps = []
+    store._db.set_progress_handler(lambda: steps.append(1), 100)
+    assert store.counts() == (documents, chunks)
+    assert len(steps) <= 2
+
+
+def test_a_list_of_documents_reads_no_text(store: Store) -> None:
+    put(store, CATS, DOGS)
+    [*plan] = store.rows(
+        "EXPLAIN QUERY PLAN SELECT id, source, path, hash, stamp, title, date, media_type, size, "
+        "pages, added FROM documents WHERE live = 1 ORDER BY id"
+    )
+    assert [row[3] for row in plan] == ["SEARCH documents USING COVERING INDEX listed (live=?)"]
+    [*plan] = store.rows("EXPLAIN QUERY PLAN SELECT id, hash, path FROM documents WHERE live = 0")
+    assert [row[3] for row in plan] == ["SEARCH documents USING COVERING INDEX listed (live=?)"]
 
 
 def test_keys_of_some_documents(store: Store) -> None:

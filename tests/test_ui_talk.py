@@ -71,7 +71,7 @@ def ask(services: Services, question: str = WHAT, person: Person = ANNA, **conte
 
 def told(talk: Talk) -> list[str]:
     """conversation, turn, stage, collection"""
-    found = re.fullmatch(r'<i id="told:([\w-]*):([\w-]*):(\w+):([\w.-]*)"></i>', talk.told())
+    found = re.fullmatch(r'<i id="told:([\w-]*):([\w-]*):(\w+):([\w.-]*):\d+"></i>', talk.told())
     assert found
     return list(found.groups())
 
@@ -139,7 +139,7 @@ def test_what_may_not_be_had_leaves_nothing_behind(
         talk.begin(WHAT)
     assert "\n" not in str(raised.value)
     assert services.history.conversations("anna") == []
-    assert (talk.messages(), talk.told()) == ([], '<i id="told:::open:"></i>')
+    assert (talk.messages(), talk.told()) == ([], '<i id="told:::open::0"></i>')
     assert services.desk.waiting() == 0
 
 

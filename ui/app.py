@@ -32,24 +32,22 @@ __all__ = ["build"]
 _POLL_S = 0.05
 _BEAT_S = 0.1  # the least time between two pictures of a growing answer
 
-Updates = tuple[Any, Any, str]
+Updates = tuple[Any, Any, Any]
 """For the box, the chat and `told`."""
 
 
 def build(services: Services) -> gr.Blocks:
     """The Gradio part of the page."""
-    current: dict[
-        str, int
-    ] = {}  # by session: the number of what its page shows; older ones give way
+    # By session: the request that its page shows, whose number rises; older ones give way.
+    current: dict[str, Context] = {}
 
     async def converse(
         person: Person, question: str, context: Context, session: str
     ) -> AsyncIterator[Updates]:
-        mine = context.number
-        if current.get(session, 0) > mine:
-            yield gr.skip(), gr.skip(), gr.skip()
+        late = session in current and current[session].number > context.number
+        if late and context.do != "ask":  # but nothing that was asked is ever dropped
             return
-        current[session] = mine
+        current[session] = context
         talk = Talk(services, person, context)
         try:
             try:
@@ -57,6 +55,8 @@ def build(services: Services) -> gr.Blocks:
             except RagError as error:
                 gr.Warning(_told(error, context), title="")
                 yield _box(busy=False), gr.skip(), gr.skip()
+                return
+            if current.get(session) is not context:
                 return
             busy = talk.job is not None
             cleared = {"value": ""} if typed else {}
@@ -71,26 +71,26 @@ def build(services: Services) -> gr.Blocks:
                         yield gr.skip(), talk.messages(), gr.skip()
                         await asyncio.sleep(_BEAT_S)
                     await asyncio.sleep(_POLL_S)
-                    if current.get(session) != mine:
-                        # What a generator gave last is sent once more as it ends: nothing, then.
-                        yield gr.skip(), gr.skip(), gr.skip()
+                    if current.get(session) is not context:
                         return
             await asyncio.to_thread(talk.finish)
             yield _box(busy=False), talk.messages(), talk.told()
         finally:
-            if current.get(session) == mine:
+            if current.get(session) is context:
                 del current[session]
 
     async def submit(question: str, context: str, request: gr.Request) -> AsyncIterator[Updates]:
         asked = parse(context).model_copy(update={"do": "ask"})
         async for one in converse(person_of(request), question, asked, _session(request)):
             yield one
+        yield _nothing()
 
     async def act(context: str, request: gr.Request) -> AsyncIterator[Updates]:
         asked = parse(context)
         question = asked.question
         async for one in converse(person_of(request), question, asked, _session(request)):
             yield one
+        yield _nothing()
 
     def stop(context: str, request: gr.Request) -> None:
         person, asked = person_of(request), parse(context)
@@ -139,6 +139,11 @@ def build(services: Services) -> gr.Blocks:
         box.stop(stop, context, None, queue=False, show_progress="hidden", api_visibility="private")
     blocks.queue(api_open=False, default_concurrency_limit=None)
     return blocks
+
+
+def _nothing() -> Updates:
+    """The end of every stream: Gradio sends what came last once more, when another may be shown."""
+    return gr.skip(), gr.skip(), gr.skip()
 
 
 def _session(request: gr.Request) -> str:

@@ -68,7 +68,8 @@ class Talk:
         conversation = self._conversation.id if self._conversation else ""
         collection = self._conversation.collection if self._conversation else ""
         turn = self._turn.id if self._turn else ""
-        return f'<i id="told:{conversation}:{turn}:{stage}:{collection}"></i>'
+        number = self._context.number  # so that the page sees a change each time
+        return f'<i id="told:{conversation}:{turn}:{stage}:{collection}:{number}"></i>'
 
     def finish(self) -> None:
         """Take up what the history says of the question that was in hand."""

@@ -19,17 +19,42 @@
   // The context that goes with every question; kept up to date, because Enter in the box sends it as it is.
   const editing = { turn: "" };
   let number = 0;
-  const sync = (extra = {}) => {
+  let pending = {}; // what is to be done: kept until it is sent, whatever changes meanwhile
+  const sync = () => {
     const area = document.querySelector("#fn-context textarea");
     number += 1;
-    if (area) type(area, JSON.stringify({ number, conversation: state.conversation, collection: state.collection, scope: state.scope, lang: state.lang, edit: editing.turn, ...extra }));
+    if (area) type(area, JSON.stringify({ number, conversation: state.conversation, collection: state.collection, scope: state.scope, lang: state.lang, edit: editing.turn, ...pending }));
   };
-  const send = async (what, extra = {}) => {
-    await ready;
-    if (what === "ask") await known;
-    sync({ do: what, ...extra });
-    await new Promise((resolve) => setTimeout(resolve)); // the component takes the value up first
-    document.getElementById("fn-go").click();
+  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  // One after the other: Gradio's client may lose an event that is sent just as its stream for the last
+  // one closes, which is a moment after the server has told what that one came to.
+  let before = ready;
+  let settle = () => {};
+  let inflight = 0;
+  const send = (what, extra = {}) => {
+    inflight += 1;
+    before = before.then(async () => {
+      if (what === "ask") await known;
+      pending = { do: what, ...extra };
+      sync();
+      await pause(0);
+      const answer = new Promise((resolve) => { settle = resolve; });
+      document.getElementById("fn-go").click();
+      await pause(30);
+      pending = {};
+      await Promise.race([answer, pause(2000)]);
+      await pause(200);
+      inflight -= 1;
+    });
+  };
+  const enter = (event) => {
+    if (!inflight || event.key !== "Enter" || event.shiftKey || event.target !== box()) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const question = box().value;
+    if (!question.trim()) return;
+    type(box(), "");
+    ask(question);
   };
 
   const address = (id) => (id ? `/?c=${encodeURIComponent(id)}` : "/");
@@ -57,12 +82,13 @@
     chips();
   };
 
-  // What the server tells: "told:CONVERSATION:TURN:STATE:COLLECTION".
+  // What the server tells: "told:CONVERSATION:TURN:STATE:COLLECTION:NUMBER".
   let told = "";
   const hear = () => {
     const said = document.querySelector("#fn-told i")?.id ?? "";
     if (!said || said === told) return;
     told = said;
+    settle();
     document.body.classList.remove("fn-opening");
     const [, conversation, turn, stage, collection] = said.split(":");
     if (conversation !== state.conversation) {
@@ -129,6 +155,7 @@
 
   fn.on("ready", () => {
     early();
+    document.addEventListener("keydown", enter, true);
     const watch = new MutationObserver(() => { if (arrive()) watch.disconnect(); });
     watch.observe(document.body, { subtree: true, childList: true });
     addEventListener("popstate", () => open(new URLSearchParams(location.search).get("c") ?? "", { push: false }));
