@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from chatsite import ARGUMENTS, VIEW, Site, Watch, arrived, start_site
+from chatsite import ARGUMENTS, VIEW, Site, Watch, arrived, fresh, start_site, watched
 from playwright.sync_api import Browser, Page, sync_playwright
 
 
@@ -40,3 +40,20 @@ def page(watch: Watch, site: Site) -> Iterator[Page]:
     arrived(opened)
     yield opened
     watch.check()
+
+
+@pytest.fixture(scope="module")
+def kept(browser: Browser, site: Site) -> Iterator[Page]:
+    """One page for the tests that only ask and read: loading it takes longer than they do."""
+    with watched(browser, site) as context:
+        page = context.new_page()
+        page.goto(site.address)
+        arrived(page)
+        yield page
+
+
+@pytest.fixture
+def reading(kept: Page) -> Page:
+    """The kept page with a new conversation."""
+    fresh(kept)
+    return kept

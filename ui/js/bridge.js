@@ -66,12 +66,13 @@
     edit("");
     if (changed || !id) fn.emit("conversation", id);
   };
-  const open = (id, { push = true } = {}) => {
-    fn.show("ask");
+  // `stay`: in the view that is open, as when another collection is chosen among the documents.
+  const open = (id, { push = true, stay = false } = {}) => {
+    if (!stay) fn.show("ask");
     leave(id, push);
     document.body.classList.toggle("fn-opening", Boolean(id));
     send("open");
-    if (!fn.narrow()) focus(); // a phone would bring up its keyboard
+    if (!stay && !fn.narrow()) focus(); // a phone would bring up its keyboard
   };
   const ask = (question) => { fn.show("ask"); send("ask", { question }); };
 

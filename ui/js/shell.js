@@ -85,7 +85,7 @@
     select.value = name;
     setScope(fn.NOTHING);
     fn.emit("collection", name);
-    if (!keep) fn.open("");
+    if (!keep) fn.open("", { stay: true });
   };
   const listCollections = async () => {
     const found = await fn.json("/panel/collections");
