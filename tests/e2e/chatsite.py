@@ -22,7 +22,7 @@ from typing import Any
 
 from fakes import HashEmbedder
 from papers import HARBOUR, OTHER
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from playwright.sync_api import Error as PlaywrightError
 
 from rag.collection import Collection
@@ -32,6 +32,13 @@ from ui.server import bind, mount, server
 from ui.services import Services, opened
 
 __all__ = [
+    "DRAGONS",
+    "KEEPER",
+    "LIT",
+    "REGISTER",
+    "TOLL",
+    "act",
+    "marker",
     "ARGUMENTS",
     "RESULTS",
     "Account",
@@ -66,6 +73,11 @@ ARGUMENTS = [
 ]
 VIEW: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"}
 NO_ANSWER = "unanswerable"
+TOLL = "What is the toll for boats?"
+KEEPER = "What does the keeper receive?"
+REGISTER = "Who keeps the register of moorings?"
+DRAGONS = "Where do dragons sleep at night in Eastmere?"
+LIT = "#fn-panel mark.fn-lit"
 
 
 @dataclass(frozen=True)
@@ -382,3 +394,13 @@ def shoot(page: Page, name: str) -> None:
     """A picture of the page as it is, in `test-results/`."""
     RESULTS.mkdir(exist_ok=True)
     page.screenshot(path=RESULTS / f"chat-{name}.png")
+
+
+def marker(page: Page, at: int = 0) -> Locator:
+    """A marker of the conversation, in its order."""
+    return page.locator("#fn-chat a.fn-marker").nth(at)
+
+
+def act(page: Page, verb: str, at: int = -1) -> Locator:
+    """The button of that verb below an answer; the newest one's unless said."""
+    return page.locator(f"#fn-chat .fn-act-{verb}").nth(at)

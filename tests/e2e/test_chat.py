@@ -9,26 +9,26 @@ import re
 import statistics
 
 import pytest
-from chatsite import Site, answered, arrived, ask, slowly, watched
-from playwright.sync_api import Browser, Locator, Page, expect
+from chatsite import (
+    DRAGONS,
+    KEEPER,
+    LIT,
+    REGISTER,
+    TOLL,
+    Site,
+    act,
+    answered,
+    arrived,
+    ask,
+    marker,
+    slowly,
+    watched,
+)
+from playwright.sync_api import Browser, Page, expect
 
 from rag.errors import ModelError
 
 pytestmark = pytest.mark.browser
-
-TOLL = "What is the toll for boats?"
-KEEPER = "What does the keeper receive?"
-REGISTER = "Who keeps the register of moorings?"
-DRAGONS = "Where do dragons sleep at night in Eastmere?"
-LIT = "#fn-panel mark.fn-lit"
-
-
-def marker(page: Page, at: int = 0) -> Locator:
-    return page.locator("#fn-chat a.fn-marker").nth(at)
-
-
-def act(page: Page, verb: str, at: int = -1) -> Locator:
-    return page.locator(f"#fn-chat .fn-act-{verb}").nth(at)
 
 
 # --- An answer comes

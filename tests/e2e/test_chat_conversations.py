@@ -9,27 +9,29 @@ from pathlib import Path
 
 import docx
 import pytest
-from chatsite import Site, answered, arrived, ask, fresh, slowly, start_site, turn_of, watched
+from chatsite import (
+    KEEPER,
+    LIT,
+    REGISTER,
+    TOLL,
+    Site,
+    act,
+    answered,
+    arrived,
+    ask,
+    fresh,
+    marker,
+    slowly,
+    start_site,
+    turn_of,
+    watched,
+)
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from ui.guard import CONTENT_SECURITY_POLICY
 from ui.people import OWNER
 
 pytestmark = pytest.mark.browser
-
-TOLL = "What is the toll for boats?"
-KEEPER = "What does the keeper receive?"
-REGISTER = "Who keeps the register of moorings?"
-DRAGONS = "Where do dragons sleep at night in Eastmere?"
-LIT = "#fn-panel mark.fn-lit"
-
-
-def marker(page: Page, at: int = 0) -> Locator:
-    return page.locator("#fn-chat a.fn-marker").nth(at)
-
-
-def act(page: Page, verb: str, at: int = -1) -> Locator:
-    return page.locator(f"#fn-chat .fn-act-{verb}").nth(at)
 
 
 # --- Conversations
