@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from fakes import HashEmbedder
 from papers import HARBOUR, OTHER
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
@@ -55,6 +56,7 @@ __all__ = [
     "shoot",
     "start_site",
     "turn_of",
+    "violations",
     "watched",
 ]
 
@@ -73,6 +75,7 @@ ARGUMENTS = [
 ]
 VIEW: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"}
 NO_ANSWER = "unanswerable"
+AXE = {"resultTypes": ["violations"]}
 TOLL = "What is the toll for boats?"
 KEEPER = "What does the keeper receive?"
 REGISTER = "Who keeps the register of moorings?"
@@ -404,3 +407,14 @@ def marker(page: Page, at: int = 0) -> Locator:
 def act(page: Page, verb: str, at: int = -1) -> Locator:
     """The button of that verb below an answer; the newest one's unless said."""
     return page.locator(f"#fn-chat .fn-act-{verb}").nth(at)
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds that is serious or worse."""
+    found = Axe().run(page, options=AXE).response["violations"]
+    return [
+        f"{one['id']} ({one['impact']}): {node['target']} {node.get('html', '')[:120]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"][:3]
+    ]

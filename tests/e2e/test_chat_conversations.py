@@ -21,9 +21,11 @@ from chatsite import (
     ask,
     fresh,
     marker,
+    shoot,
     slowly,
     start_site,
     turn_of,
+    violations,
     watched,
 )
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -195,6 +197,8 @@ def test_copy_export_and_share(browser: Browser, site: Site) -> None:
         expect(other.locator(".fn-answer")).to_have_text(text)
         other.locator("a.fn-marker").first.click()
         expect(other.locator("mark.fn-lit")).to_contain_text("Boats over twelve metres")
+        shoot(other, "shared")
+        assert violations(other) == []
 
 
 def test_an_opinion_is_kept_with_its_reason(page: Page, site: Site) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from chatsite import (
     Site,
     answered,
@@ -19,6 +18,7 @@ from chatsite import (
     shoot,
     slowly,
     start_site,
+    violations,
     watched,
 )
 from papers import OTHER
@@ -30,7 +30,6 @@ pytestmark = pytest.mark.browser
 
 TOLL = "What is the toll for boats?"
 LIT = "#fn-panel mark.fn-lit"
-AXE = {"resultTypes": ["violations"]}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 # Parts of the page that reach beyond the window, that hold more than they show, or that overlap.
@@ -90,17 +89,6 @@ class Look:
             self.problems += [f"{where}: small: {one}" for one in self.page.evaluate(SMALL)]
         if axe:
             self.problems += [f"{where}: {one}" for one in violations(self.page)]
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds that is serious or worse."""
-    found = Axe().run(page, options=AXE).response["violations"]
-    return [
-        f"{one['id']} ({one['impact']}): {node['target']} {node.get('html', '')[:120]}"
-        for one in found
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"][:3]
-    ]
 
 
 @pytest.fixture

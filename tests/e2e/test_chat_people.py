@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from argon2 import PasswordHasher
-from chatsite import Site, answered, arrived, ask, start_site, watched
+from chatsite import Site, answered, arrived, ask, shoot, start_site, violations, watched
 from papers import HARBOUR, OTHER
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
@@ -66,6 +66,8 @@ def test_logging_in_and_out(browser: Browser, site: Site) -> None:
         expect(page).to_have_url(re.compile(r"/login\?next="))
         log_in(page, "rita", "not the password")
         expect(page.locator("[role=alert]")).to_be_visible()
+        shoot(page, "login")
+        assert violations(page) == []
         assert context.cookies() == []
         log_in(page, "Rita", PASSWORD)
         expect(page).to_have_url(f"{site.address}/?c=unknown")  # where they wanted to go
