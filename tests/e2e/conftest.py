@@ -1,4 +1,4 @@
-"""One browser for all; a running chat for each module; a page for each test, watched."""
+"""A browser and a running chat for each module; a page for each test, watched."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from chatsite import ARGUMENTS, VIEW, Site, Watch, arrived, fresh, start_site, w
 from playwright.sync_api import Browser, Page, sync_playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(browser_path: str) -> Iterator[Browser]:
+    """Ends with its module: while it lives, its event loop keeps other tests from running one."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=browser_path, args=ARGUMENTS)
         yield started
