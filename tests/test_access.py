@@ -27,6 +27,8 @@ from ui.sessions import COOKIE
 from ui.streams import Owners
 from ui.uploads import Uploads
 
+pytestmark = pytest.mark.slow  # a minute: every route, as everybody
+
 PASSWORD = "correct horse battery"
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 VAULT = "vault-of-zebra"
