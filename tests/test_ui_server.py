@@ -130,7 +130,8 @@ def test_a_question_goes_through_the_page_to_its_answer(services: Services) -> N
     shown = asyncio.run(ask())
     assert shown[0][0]["value"] == "" and shown[0][0]["stop_btn"] is True
     assert ":running:papers" in shown[0][2]
-    box, messages, told = shown[-1]
+    assert all(one == {"__type__": "update"} for one in shown[-1]), "what is sent twice is nothing"
+    box, messages, told = shown[-2]
     assert (box["submit_btn"], box["stop_btn"]) == (True, False) and "value" not in box
     assert ":done:papers" in told
     assert "fn-marker" in messages[-1]["content"] and "nine crowns" in messages[-1]["content"]
