@@ -30,6 +30,7 @@ from rag.settings import Settings
 from rag.smalltalk import reply, smalltalk
 from rag.store import StoredDocument
 from rag.suspect import heading
+from rag.utf8 import storable
 
 __all__ = ["Assistant", "Finished", "Stage", "Token"]
 
@@ -103,7 +104,7 @@ class Assistant:
         if len(question) > LONGEST_QUESTION:
             raise InputError(f"the question has over {LONGEST_QUESTION} characters: shorten it")
         # A lone surrogate, as a terminal may pass on, fits neither a model nor JSON.
-        question = question.strip().encode("utf-8", "replace").decode()
+        question = storable(question.strip())
         if documents is not None and scope:
             documents = scope.choose(documents, "the documents that came with the question")
         draft = Draft(question, question, style or self.settings.style, documents, scope)

@@ -20,6 +20,7 @@ import typer
 
 from rag import __version__
 from rag.errors import CollectionError, InputError, RagError
+from rag.utf8 import storable
 
 if TYPE_CHECKING:
     from rag.collection import Progress
@@ -347,7 +348,7 @@ def _question(question: str | None) -> str:
     if question is None:
         raise typer.BadParameter("give a question, or --batch IN.jsonl --out OUT.jsonl")
     # An argument may hold bytes that are no UTF-8, which neither a model nor JSON takes.
-    return question.encode("utf-8", "replace").decode()
+    return storable(question)
 
 
 def _scope(documents: list[str] | None, kinds: list[str] | None, after: str, before: str) -> Scope:

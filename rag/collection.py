@@ -19,7 +19,7 @@ from rag.current import CurrentIndex
 from rag.embed import Embedder, Vectors, load_embedder
 from rag.errors import CollectionError, InputError
 from rag.index import VectorIndex
-from rag.ingest import Job, batches, given_job, read_jobs, stage_batch, storable
+from rag.ingest import Job, batches, given_job, read_jobs, stage_batch
 from rag.lock import writing
 from rag.plan import make_plan, spelled
 from rag.records import Document, Hit
@@ -28,6 +28,7 @@ from rag.retrieve import Candidate, best_passages, rank_chunks
 from rag.scope import Scope
 from rag.settings import Settings
 from rag.store import Move, Store, StoredDocument
+from rag.utf8 import storable
 
 __all__ = ["Collection", "IndexReport", "Progress", "Retrieved"]
 
@@ -195,7 +196,7 @@ class Collection:
             if index is not None:
                 return self._retrieved(question, vector, wanted, scope, index)
         with self._store.transaction(write=False):
-            return self._retrieved(question, vector, wanted, scope, self._current_index())
+            return self._retrieved(question, vector, wanted, scope, self._current.get())
 
     def _retrieved(
         self, question: str, vector: Vectors, wanted: int, scope: Scope | None, index: VectorIndex
@@ -247,10 +248,6 @@ class Collection:
     def counts(self) -> tuple[int, int]:
         """How many documents and chunks there are."""
         return self._store.counts()
-
-    def _current_index(self) -> VectorIndex:
-        """The vector index of the generation that the open transaction sees."""
-        return self._current.get()
 
     def _check_embedder(self) -> None:
         made_with = self._store.meta("embedder")

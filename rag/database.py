@@ -14,10 +14,30 @@ from typing import Any
 
 from rag.errors import CollectionError
 
-__all__ = ["Database"]
+__all__ = ["Database", "use_wal"]
 
 _WAIT_S = 60  # how long to wait for another process's transaction
 _CACHE_KIB = 32_000  # pages kept in memory: the upper levels of the trees of a large collection
+
+
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+
+
+def use_wal(connection: sqlite3.Connection, patience: float) -> None:
+    """Switch to a write-ahead log. SQLite does not wait for others that switch too: ask again.
+
+    Raises:
+        sqlite3.OperationalError: it can't be done, or not within `patience` seconds.
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 class Database:
@@ -31,22 +51,10 @@ class Database:
             )
 
     def _set_up(self) -> None:
-        self._use_wal()
+        use_wal(self._db, _WAIT_S)
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-
-    def _use_wal(self) -> None:
-        """Switch to a write-ahead log. SQLite does not wait for others at this one: ask again."""
-        until = time.monotonic() + _WAIT_S
-        while True:
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.01)
 
     def close(self) -> None:
         """Close the database. Further calls fail."""

@@ -21,8 +21,9 @@ from rag.records import Document
 from rag.sentences import sentence_spans
 from rag.settings import Settings
 from rag.store import Store
+from rag.utf8 import storable
 
-__all__ = ["Job", "batches", "given_job", "read_jobs", "stage_batch", "storable"]
+__all__ = ["Job", "batches", "given_job", "read_jobs", "stage_batch"]
 
 _BATCH_DOCUMENTS = 64
 
@@ -101,8 +102,3 @@ def stage_batch(
                 stamp=job.stamp,
             )
     return [job.document.id for job in batch]
-
-
-def storable(text: str) -> str:
-    """`text` with "?" for lone surrogates, which UTF-8 can't hold. The length stays."""
-    return text.encode("utf-8", "replace").decode()

@@ -17,6 +17,8 @@ from rag.sentences import Span
 from rag.words import content_stems, words
 
 DIMENSIONS = 64
+TRUSTING: dict[str, Any] = {"refuse_below": 0.0, "search_gate": 0.0, "rival_closeness": 1.01}
+"""Settings with which nothing is refused for its probability, and no other source is asked."""
 
 
 @cache

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fakes import HashEmbedder, ScriptedGenerator
+from fakes import TRUSTING, HashEmbedder, ScriptedGenerator
 
 from rag.assistant import Assistant, Finished, Stage, Token
 from rag.collection import Collection
@@ -43,9 +43,7 @@ WHEN = "When was the Budapest Memorandum signed?"
 @pytest.fixture
 def bold(settings: Settings) -> Settings:
     """No answer is withheld for want of confidence, no other source asked: see elsewhere."""
-    return settings.model_copy(
-        update={"refuse_below": 0.0, "search_gate": 0.0, "rival_closeness": 1.01}
-    )
+    return settings.model_copy(update=TRUSTING)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from argon2 import PasswordHasher
-from fakes import HashEmbedder, ScriptedGenerator
+from fakes import TRUSTING, HashEmbedder, ScriptedGenerator
 
 from rag.collection import Collection
 from rag.errors import SettingsError
@@ -43,9 +43,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     settings = Settings(
         collection="papers",
         indexes=tmp_path_factory.mktemp("indexes"),
-        refuse_below=0,
-        search_gate=0,
-        rival_closeness=1.01,
+        **TRUSTING,
     )
     embedder = HashEmbedder()
     with Collection.open("papers", settings, create=True, embedder=embedder) as made:

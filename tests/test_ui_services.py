@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import HashEmbedder, ScriptedGenerator
+from fakes import TRUSTING, HashEmbedder, ScriptedGenerator
 
 from rag.collection import Collection
 from rag.errors import InputError
@@ -37,9 +37,7 @@ def settings(tmp_path: Path) -> Settings:
     made = Settings(
         collection="papers",
         indexes=tmp_path / "indexes",
-        refuse_below=0,
-        search_gate=0,
-        rival_closeness=1.01,
+        **TRUSTING,
     )
     with Collection.open("papers", made, create=True, embedder=HashEmbedder()) as collection:
         collection.put([Document("toll.txt", TEXT, "Tolls")], "given")

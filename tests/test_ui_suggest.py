@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import HashEmbedder, ScriptedGenerator
+from fakes import TRUSTING, HashEmbedder, ScriptedGenerator
 
 from rag.assistant import Assistant
 from rag.collection import Collection
@@ -41,9 +41,7 @@ def papers(tmp_path: Path) -> Iterator[Collection]:
     settings = Settings(
         collection="papers",
         indexes=tmp_path / "indexes",
-        refuse_below=0,
-        search_gate=0,
-        rival_closeness=1.01,
+        **TRUSTING,
     )
     with Collection.open("papers", settings, create=True, embedder=HashEmbedder()) as opened:
         opened.put([TOLL], "given")

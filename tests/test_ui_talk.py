@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import HashEmbedder, ScriptedGenerator
+from fakes import TRUSTING, HashEmbedder, ScriptedGenerator
 
 from rag.collection import Collection
 from rag.errors import InputError, RagError
@@ -43,9 +43,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
     settings = Settings(
         collection="papers",
         indexes=tmp_path / "indexes",
-        refuse_below=0,
-        search_gate=0,
-        rival_closeness=1.01,
+        **TRUSTING,
         questions_waiting=4,
     )
     embedder = HashEmbedder()

@@ -41,9 +41,7 @@ def build(services: Services) -> gr.Blocks:
     # By session: the request that its page shows, whose number rises; older ones give way.
     current: dict[str, Context] = {}
 
-    async def converse(
-        person: Person, question: str, context: Context, session: str
-    ) -> AsyncIterator[Updates]:
+    async def converse(person: Person, context: Context, session: str) -> AsyncIterator[Updates]:
         late = session in current and current[session].number > context.number
         if late and context.do != "ask":  # but nothing that was asked is ever dropped
             return
@@ -51,7 +49,7 @@ def build(services: Services) -> gr.Blocks:
         talk = Talk(services, person, context)
         try:
             try:
-                typed = await asyncio.to_thread(talk.begin, question)
+                typed = await asyncio.to_thread(talk.begin, context.question)
             except RagError as error:
                 gr.Warning(_told(error, context), title="")
                 yield _box(busy=False), gr.skip(), gr.skip()
@@ -80,17 +78,19 @@ def build(services: Services) -> gr.Blocks:
                 del current[session]
 
     async def submit(question: str, context: str, request: gr.Request) -> AsyncIterator[Updates]:
-        asked = parse(context).model_copy(update={"do": "ask"})
-        async for one in converse(person_of(request), question, asked, _session(request)):
+        asked = parse(context).model_copy(update={"do": "ask", "question": question})
+        async for one in served(asked, request):
             yield one
-        yield _nothing()
 
     async def act(context: str, request: gr.Request) -> AsyncIterator[Updates]:
-        asked = parse(context)
-        question = asked.question
-        async for one in converse(person_of(request), question, asked, _session(request)):
+        async for one in served(parse(context), request):
             yield one
-        yield _nothing()
+
+    async def served(context: Context, request: gr.Request) -> AsyncIterator[Updates]:
+        async for one in converse(person_of(request), context, str(request.session_hash)):
+            yield one
+        # Gradio sends what came last once more, when another conversation may be shown.
+        yield gr.skip(), gr.skip(), gr.skip()
 
     def stop(context: str, request: gr.Request) -> None:
         person, asked = person_of(request), parse(context)
@@ -139,15 +139,6 @@ def build(services: Services) -> gr.Blocks:
         box.stop(stop, context, None, queue=False, show_progress="hidden", api_visibility="private")
     blocks.queue(api_open=False, default_concurrency_limit=None)
     return blocks
-
-
-def _nothing() -> Updates:
-    """The end of every stream: Gradio sends what came last once more, when another may be shown."""
-    return gr.skip(), gr.skip(), gr.skip()
-
-
-def _session(request: gr.Request) -> str:
-    return str(request.session_hash)
 
 
 def _told(error: RagError, context: Context) -> str:

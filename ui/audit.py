@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from rag.utf8 import storable
 from ui.database import Database
-from ui.history import days_ago, plain, utc_now
+from ui.history import days_ago, utc_now
 
 __all__ = ["ACTIONS", "ERASED", "Action", "Audit", "Entry"]
 
@@ -63,7 +64,13 @@ class Audit:
             raise ValueError(f"action {action!r} is none of {', '.join(ACTIONS)}")
         self._database.run(
             "INSERT INTO audit (at, user, action, object, detail) VALUES (?, ?, ?, ?, ?)",
-            (utc_now(), plain(user), action, plain(object), plain(detail) * self._with_text),
+            (
+                utc_now(),
+                storable(user),
+                action,
+                storable(object),
+                storable(detail) * self._with_text,
+            ),
         )
 
     def entries(

@@ -9,19 +9,18 @@ import contextlib
 import os
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rag.database import use_wal
 from rag.errors import RagError
 
 __all__ = ["ChatDataError", "Database", "private_folder"]
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _REASONS = {
     sqlite3.SQLITE_FULL: "the disk is full: free some space",
     sqlite3.SQLITE_BUSY: "another process holds it: wait for that to end, then try again",
@@ -152,25 +151,13 @@ class Database:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA secure_delete = ON")
-            self._to_wal(connection)
+            use_wal(connection, self._patience)
         except BaseException:
             connection.close()
             raise
         with self._opening:
             self._open.add(connection)
         return connection
-
-    def _to_wal(self, connection: _Connection) -> None:
-        """The switch to WAL doesn't wait for others that switch at the same moment: try again."""
-        until = time.monotonic() + self._patience
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode = WAL").fetchone()
-                return
-            except sqlite3.OperationalError as error:
-                if _code(error) not in _BUSY or time.monotonic() > until:
-                    raise
-            time.sleep(0.01)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

@@ -86,7 +86,6 @@ class Job:
     before: int = 0
     version: int = 0
     done: bool = False
-    stop: threading.Event = field(default_factory=threading.Event)
     watchers: int = 0
     alone_since: float = field(default_factory=time.monotonic)
 
@@ -135,8 +134,6 @@ class Desk:
         """Stop the answer that is being written and end the thread."""
         with self._lock:
             self._closed = True
-            for job in self._jobs.values():
-                job.stop.set()
             self._lock.notify_all()
         if self._thread.is_alive():
             self._thread.join(10)
@@ -189,7 +186,6 @@ class Desk:
             job = self._jobs.get(turn)
             if job is None or job.done:
                 return
-            job.stop.set()
             self._line.leave(turn)
         self._end_stopped(job)
 
@@ -310,7 +306,7 @@ class Desk:
         )
         with closing(cast("Generator[Any, None, None]", stream)) as events:
             for event in events:
-                if job.stop.is_set() or self._left(job):
+                if job.done or self._closed or self._left(job):
                     self._history.stop(job.turn.id, job.draft)
                     return
                 if isinstance(event, Token):

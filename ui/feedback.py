@@ -14,8 +14,9 @@ from typing import Any
 
 from rag.errors import InputError
 from rag.records import Answer
+from rag.utf8 import storable
 from ui.database import Database
-from ui.history import SCHEMA, plain, utc_now
+from ui.history import SCHEMA, utc_now
 
 __all__ = ["REASONS", "VERDICTS", "Feedback", "Given"]
 
@@ -74,7 +75,7 @@ class Feedback:
             self._database.run(
                 "INSERT OR REPLACE INTO feedback (user, turn, verdict, reason, correction, at) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
-                (user, turn_id, verdict, reason, plain(correction).strip(), utc_now()),
+                (user, turn_id, verdict, reason, storable(correction).strip(), utc_now()),
             )
         except sqlite3.IntegrityError:
             raise InputError("this answer is not there: it may have been deleted") from None

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from rag.errors import InputError
 from rag.records import Answer
+from rag.utf8 import storable
 from ui.database import Database
 from ui.snapshot import Source, from_json, to_json
 
@@ -28,7 +29,6 @@ __all__ = [
     "TurnStatus",
     "days_ago",
     "one_line",
-    "plain",
     "utc_now",
 ]
 
@@ -187,7 +187,7 @@ class History:
 
     def ask(self, user: str, conversation_id: str, question: str, scope: dict[str, Any]) -> Turn:
         """Store a question as the conversation's next turn; on disk when this returns."""
-        made, now, question = secrets.token_urlsafe(16), utc_now(), plain(question)
+        made, now, question = secrets.token_urlsafe(16), utc_now(), storable(question)
         with self._database.transaction():
             self.conversation(user, conversation_id)
             self._database.run(
@@ -208,7 +208,7 @@ class History:
             "UPDATE turns SET status = 'answered', answer = ?, answer_folded = ?, sources = ?, "
             "note = '' WHERE id = ?",
             (
-                plain(json.dumps(answer.to_dict(), ensure_ascii=False)),
+                storable(json.dumps(answer.to_dict(), ensure_ascii=False)),
                 _folded(answer.text),
                 to_json(tuple(sources)),
                 turn_id,
@@ -313,7 +313,7 @@ class History:
     def _end(self, turn_id: str, status: TurnStatus, note: str) -> None:
         self._database.run(
             "UPDATE turns SET status = ?, note = ? WHERE id = ? AND status = 'asked'",
-            (status, plain(note), turn_id),
+            (status, storable(note), turn_id),
         )
 
     def _touch(self, conversation_id: str, now: str) -> None:
@@ -332,14 +332,9 @@ def days_ago(days: int) -> str:
     return _iso(datetime.now(UTC) - timedelta(days=days))
 
 
-def plain(text: str) -> str:
-    """Text that UTF-8 can hold: a browser's JSON may carry halves of surrogate pairs."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def one_line(text: str, most: int) -> str:
     """Runs of white space as one space, cut at a word so that it has `most` code points at most."""
-    line = " ".join(plain(text).split())
+    line = " ".join(storable(text).split())
     if len(line) <= most:
         return line
     words, space, _ = line[:most].rpartition(" ")
@@ -352,7 +347,7 @@ def _iso(time: datetime) -> str:
 
 def _folded(text: str) -> str:
     """The form in which two texts are compared: compatibility forms and case made equal."""
-    whole = unicodedata.normalize("NFKC", plain(text)).casefold()
+    whole = unicodedata.normalize("NFKC", storable(text)).casefold()
     return unicodedata.normalize("NFKC", whole).replace("\0", " ")
 
 

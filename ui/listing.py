@@ -126,13 +126,16 @@ def select(rows: Sequence[Row], filters: Filters) -> tuple[list[Row], Listing]:
     Raises:
         InputError: a date or a kind is none.
     """
-    kinds = frozenset([filters.kind] if filters.kind else [])
-    scope = Scope(kinds=kinds, after=filters.after, before=filters.before)
+    scope = Scope(
+        kinds=frozenset(filter(None, [filters.kind])), after=filters.after, before=filters.before
+    )
+    dates = Scope(after=filters.after, before=filters.before)
     words = filters.q.casefold().split()
     found = [
         row
         for row in rows
-        if _admits(scope, row)
+        if (not scope.kinds or row.kind in scope.kinds)
+        and (not dates or dates.admits(Document(row.id, "", date=row.date or None)))
         and all(word in f"{row.title}\n{row.name}".casefold() for word in words)
     ]
     key = SORTS.get(filters.sort.removeprefix("-"), SORTS["added"])
@@ -142,15 +145,6 @@ def select(rows: Sequence[Row], filters: Filters) -> tuple[list[Row], Listing]:
     shown = found[(page - 1) * PAGE : page * PAGE]
     counted = Counter(row.kind for row in rows)
     return found, Listing(shown, len(rows), len(found), page, pages, dict(sorted(counted.items())))
-
-
-def _admits(scope: Scope, row: Row) -> bool:
-    if scope.kinds and row.kind not in scope.kinds:
-        return False
-    if not (scope.after or scope.before):
-        return True
-    dates = Scope(after=scope.after, before=scope.before)
-    return dates.admits(Document(row.id, "", date=row.date or None))
 
 
 def _sent(upload: Upload, reading: bool) -> dict[str, Any]:

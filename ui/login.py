@@ -16,30 +16,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from ui.guard import safe_next
 from ui.people import People, Person
 from ui.sessions import COOKIE, LONGEST, Sessions, Throttle
+from ui.strings import LANGUAGES, preferred, speaker
 
 __all__ = ["page", "routes"]
 
 _LONGEST_FORM = 16_384  # bytes
-_WORDS = {
-    "en": {
-        "title": "Log in",
-        "name": "Name",
-        "password": "Password",
-        "button": "Log in",
-        "wrong": "That name and password don't fit together. Try again.",
-        "wait": "Too many tries. Wait {minutes} min and try again.",
-        "other": "Українською",
-    },
-    "uk": {
-        "title": "Вхід",
-        "name": "Ім’я",
-        "password": "Пароль",
-        "button": "Увійти",
-        "wrong": "Ім’я або пароль неправильні. Спробуйте ще раз.",
-        "wait": "Забагато спроб. Зачекайте {minutes} хв і спробуйте знову.",
-        "other": "In English",
-    },
-}
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2733; --soft: #5a6b7b; --line: #8795a3; --page: #f6f7f9;
   --card: #fff; --accent: #0f766e; --on-accent: #fff; --bad: #a3282c; }
@@ -137,31 +118,35 @@ def page(
     language: str, onward: str, name: str = "", *, wrong: bool = False, wait: float = 0
 ) -> str:
     """The login page as HTML, complete in itself and without a script."""
-    words = _WORDS[language]
+    say = speaker(language)
+
+    def said(key: str) -> str:
+        return html.escape(say(key))
+
     alert, described = "", ""
     if wrong or wait:
-        text = words["wait"].format(minutes=math.ceil(wait / 60)) if wait else words["wrong"]
+        text = say("login.wait", minutes=math.ceil(wait / 60)) if wait else say("login.wrong")
         alert = f'<p role="alert" id="alert">{html.escape(text)}</p>'
         described = ' aria-describedby="alert"' + (' aria-invalid="true"' if wrong else "")
     other = "en" if language == "uk" else "uk"
     switch = html.escape("/login?" + urlencode({"lang": other, "next": onward}))
     focus = ("", " autofocus") if name else (" autofocus", "")
     return f"""<!doctype html>
-<html lang="{language}"><head><meta charset="utf-8"><title>{words["title"]} · Footnote</title>
+<html lang="{language}"><head><meta charset="utf-8"><title>{said("login.title")} · Footnote</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="/favicon.ico"><style>{_STYLE}</style></head>
-<body><main><p class="brand">Footnote</p><h1>{words["title"]}</h1>{alert}
+<body><main><p class="brand">Footnote</p><h1>{said("login.title")}</h1>{alert}
 <form method="post" action="/login">
 <input type="hidden" name="next" value="{html.escape(onward)}">
 <input type="hidden" name="lang" value="{language}">
-<label for="name">{words["name"]}</label>
+<label for="name">{said("login.name")}</label>
 <input id="name" name="name" value="{html.escape(name)}" autocomplete="username" maxlength="64"
  autocapitalize="none" spellcheck="false" required{described}{focus[0]}>
-<label for="password">{words["password"]}</label>
+<label for="password">{said("login.password")}</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required
 {described}{focus[1]}>
-<button type="submit">{words["button"]}</button></form>
-<p class="other"><a lang="{other}" hreflang="{other}" href="{switch}">{words["other"]}</a></p>
+<button type="submit">{said("login.button")}</button></form>
+<p class="other"><a lang="{other}" hreflang="{other}" href="{switch}">{said("login.other")}</a></p>
 </main></body></html>
 """
 
@@ -191,15 +176,7 @@ def _address(request: Request) -> str:
 
 
 def _language(request: Request, asked: str | None) -> str:
-    """ "uk" or "en": what was asked for, else the browser's favourite of the two."""
-    if asked in _WORDS:
+    """What was asked for, else the browser's favourite."""
+    if asked in LANGUAGES:
         return asked
-    wishes = []
-    for wish in request.headers.get("accept-language", "").split(",")[:20]:
-        tag, _, quality = wish.strip().partition(";q=")
-        try:
-            wishes.append((-float(quality or 1), tag.partition("-")[0].lower()))
-        except ValueError:
-            continue
-    ordered = [tag for _, tag in sorted(wishes, key=lambda wish: wish[0]) if tag in _WORDS]
-    return ordered[0] if ordered else "en"
+    return preferred(request.headers.get("accept-language", ""))

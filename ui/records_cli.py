@@ -11,7 +11,6 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,12 +35,10 @@ def _remove_uploads(user: str) -> int:
     from ui.people import People
 
     settings = load_settings()
-    with contextlib.ExitStack() as stack:
-        database = Database(settings.chat_folder / "chat.db")
-        stack.callback(database.close)
+    with _database() as database:
         library = Library(settings, People(settings.chat_folder / "people.json"), database)
-        stack.callback(library.close)
-        return library.remove_uploads(user)
+        with contextlib.closing(library):
+            return library.remove_uploads(user)
 
 
 remove_uploads: Callable[[str], int] = _remove_uploads
@@ -134,7 +131,7 @@ def erase(
         typer.echo("footnote: the chat is busy: copies go from its log when it next ends", err=True)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _database() -> Iterator[Database]:
     path = load_settings().chat_folder / "chat.db"
     if not path.is_file():

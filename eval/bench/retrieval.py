@@ -105,7 +105,7 @@ def _read(settings: Settings, texts: list[str], vectors: Vectors) -> dict[str, A
     embedder = GivenEmbedder(texts, vectors)
     started = time.perf_counter()
     collection = Collection.open("bench", settings, embedder=embedder)
-    index = collection._current_index()
+    index = collection._current.get()
     store = collection._store
     row: dict[str, Any] = {"open_s": time.perf_counter() - started}
     collection.search(texts[0])
@@ -201,7 +201,7 @@ def _change(settings: Settings, texts: list[str], vectors: Vectors) -> dict[str,
         Collection.open("bench", settings, embedder=embedder) as reader,
     ):
         reader.search(texts[0])
-        writer._current_index()
+        writer._current.get()
         added = []
         for n in range(3):
             taken, _ = _timed(lambda n=n: _add(writer, reader, f"zyzzyva{n}"))  # type: ignore[misc]

@@ -89,7 +89,7 @@ def load(path: Path, document_id: str, limits: Limits) -> Document:
     known = format_of(path)
     if known is None:
         raise ReadError(f"is of no type that can be read: use one of {' '.join(sorted(FORMATS))}")
-    data, modified = _bytes(path, limits)
+    data, modified = file_bytes(path, limits)
     if not data.strip():
         raise ReadError("is empty: nothing to index")
     if known.media_type.startswith(("text/", "message/")):
@@ -114,7 +114,7 @@ def load(path: Path, document_id: str, limits: Limits) -> Document:
     )
 
 
-def _bytes(path: Path, limits: Limits) -> tuple[bytes, str]:
+def file_bytes(path: Path, limits: Limits) -> tuple[bytes, str]:
     """The content of a regular file and the day it was last modified (UTC)."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import ReadError
-from rag.read.formats import _bytes
+from rag.read.formats import file_bytes
 from rag.read.limits import Limits
 from rag.read.pdf import Box, line_boxes, load_page, open_pdf, page_text
 
@@ -41,7 +41,7 @@ def draw_page(
     `boxes` (one for each line of a span: left, top, right, bottom as fractions of the page as it
     is shown, from its top left). Raises `ReadError`, also where the page says something else.
     """
-    document = open_pdf(_bytes(path, limits)[0])
+    document = open_pdf(file_bytes(path, limits)[0])
     if not 1 <= number <= len(document):
         raise ReadError(_CHANGED)
     page, text_page = load_page(document, number)

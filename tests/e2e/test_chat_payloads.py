@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import docx
 import pytest
-from chatsite import Reply, Site, Writer, answered, arrived, ask, start_site, watched
+from chatsite import Reply, Site, Writer, answered, arrived, ask, start_site, turn_of, watched
 from payloads import PAYLOADS, groups
 from playwright.sync_api import Browser, Page, expect
 from reportlab.pdfgen import canvas
@@ -360,7 +360,7 @@ def test_names_searches_and_verdicts_are_text(browser: Browser, site: Site) -> N
         ask(page, "What is the steward of the txthouse?")
         answered(page, 1)
         conversation = page.evaluate("() => fn.state.conversation")
-        turn = page.evaluate("() => fn.state.turn")
+        turn = turn_of(page)
         for one in (*TAMED[:4], TAMED[42], TAMED[43], *TAMED[-6:], TITLE):
             given = page.evaluate(
                 "([id, title]) => fn.post(`/conversations/${id}/rename`, {title})",

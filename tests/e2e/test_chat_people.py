@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from argon2 import PasswordHasher
-from chatsite import Site, answered, arrived, ask, shoot, start_site, violations, watched
+from chatsite import Site, answered, arrived, ask, shoot, start_site, turn_of, violations, watched
 from papers import HARBOUR, OTHER
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
@@ -117,9 +117,7 @@ def test_two_people_at_once_see_their_own(browser: Browser, site: Site) -> None:
             expect(page.locator("#fn-sidebar")).to_contain_text(mine)
             for part in ("#fn-sidebar", "#fn-chat", "#fn-panel"):
                 expect(page.locator(part)).not_to_contain_text(other)
-        turn, conversation = (
-            erik.evaluate(f"() => fn.state.{one}") for one in ("turn", "conversation")
-        )
+        turn, conversation = turn_of(erik), erik.evaluate("() => fn.state.conversation")
         link = erik.evaluate(f"() => fn.post('/answers/{turn}/share').then((one) => one.url)")
 
         rita.goto(f"{site.address}/?c={conversation}")

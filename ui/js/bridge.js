@@ -62,7 +62,6 @@
     if (push && location.pathname + location.search !== address(id)) history.pushState(null, "", address(id));
     const changed = state.conversation !== id;
     state.conversation = id;
-    state.turn = "";
     edit("");
     if (changed || !id) fn.emit("conversation", id);
   };
@@ -98,10 +97,8 @@
       fn.emit("conversation", conversation);
     }
     if (collection && collection !== state.collection) fn.setCollection(collection, { keep: true });
-    state.turn = turn;
     if (stage === "done" || stage === "open") { editing.turn = ""; chips(); }
     sync();
-    document.body.classList.toggle("fn-busy", stage === "running");
     if (stage === "done" && turn) fn.emit("answered", { turn });
   };
 
@@ -165,5 +162,5 @@
   fn.on("again", ({ turn }) => send("again", { turn }));
   fn.on("edit", async ({ turn }) => edit(turn, (await fn.json(`/answers/${turn}/question`)).question));
 
-  Object.assign(fn, { open, ask, focus, edit });
+  Object.assign(fn, { open, ask, focus });
 })();

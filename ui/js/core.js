@@ -7,7 +7,7 @@ window.fn = (() => {
   const cookie = document.cookie.match(/(?:^|; )fn-lang=(\w+)/)?.[1];
   const wanted = [cookie, ...navigator.languages.map((one) => one.slice(0, 2))];
   const state = {
-    conversation: "", collection: "", scope: NOTHING, person: null, turn: "",
+    conversation: "", collection: "", scope: NOTHING, person: null,
     lang: wanted.find((one) => one in STRINGS) ?? "en",
   };
   document.documentElement.lang = state.lang;
@@ -81,11 +81,6 @@ window.fn = (() => {
   const control = (field, id) => {
     const common = { id, name: field.name, required: Boolean(field.required) };
     if (field.type === "textarea") return el("textarea", { ...common, rows: 4 }, field.value ?? "");
-    if (field.type === "checkbox") return el("input", { ...common, type: "checkbox", checked: Boolean(field.value) });
-    if (field.type === "select") {
-      const options = field.options.map(([value, label]) => el("option", { value, selected: value === field.value }, label));
-      return el("select", common, ...options);
-    }
     return el("input", { ...common, type: "text", value: field.value ?? "", autocomplete: "off" });
   };
   const labelled = (field, at) => {
@@ -109,10 +104,8 @@ window.fn = (() => {
         el("button", { value: "ok", class: `fn-button ${danger ? "fn-danger" : "fn-primary"}` }, ok ?? t("page.ok"))));
     const box = el("dialog", { class: "fn-dialog", "aria-labelledby": "fn-dialog-title" }, form);
     box.addEventListener("close", () => {
-      const values = Object.fromEntries(new FormData(form));
-      for (const one of fields) if (one.type === "checkbox") values[one.name] = one.name in values;
       box.remove();
-      resolve(box.returnValue === "ok" ? values : null);
+      resolve(box.returnValue === "ok" ? Object.fromEntries(new FormData(form)) : null);
     });
     document.body.append(box);
     box.showModal();

@@ -11,30 +11,18 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from rag.records import Answer
+from rag.scope import kind_of
 from ui.excerpt import Block, Piece
 from ui.render.text import esc, one_line
 from ui.snapshot import Part, Source
 from ui.strings import Say
 from ui.tables import Cell, TableExcerpt
 
-__all__ = ["SIGNS", "Passage", "kind_of", "page_words", "quote_of"]
+__all__ = ["SIGNS", "Passage", "page_words", "quote_of"]
 
 SIGNS = {"supported": "✓", "partial": "◐", "unsupported": "✗"}
 """What stands for a status, the best first."""
 
-_OFFICE = "application/vnd.openxmlformats-officedocument."
-_KINDS = {
-    "application/pdf": "pdf",
-    f"{_OFFICE}wordprocessingml.document": "docx",
-    f"{_OFFICE}presentationml.presentation": "pptx",
-    f"{_OFFICE}spreadsheetml.sheet": "xlsx",
-    "text/html": "html",
-    "message/rfc822": "eml",
-    "text/markdown": "md",
-    "text/csv": "csv",
-    "text/tab-separated-values": "csv",
-    "text/plain": "txt",
-}
 _WRAPPED = {"md", "txt", "eml"}  # where a line's end may be nothing but the width of a page
 _PARAGRAPHS = {"pdf", "docx", "pptx", "html"}  # where it ends a paragraph, or an item
 _SHORT_LINE = 60  # characters of a line that may be a heading
@@ -43,11 +31,6 @@ _HEAD = re.compile(r"#{1,6}\s")
 _JOINT = 8  # characters between two rows at most: where there are more, a row was left out
 _SHORT_CELL = 12  # characters
 _IN_CARD = 400  # characters of a quote
-
-
-def kind_of(media_type: str) -> str:
-    """A format in short, as in `sources.kind.pdf`; "other" for one that is not known."""
-    return _KINDS.get(media_type, "other")
 
 
 def page_words(kind: str, page: int, say: Say) -> str:
@@ -68,7 +51,7 @@ class Passage:
     def __init__(self, turn: str, answer: Answer, source: Source, part: Part, say: Say) -> None:
         self._turn, self._answer, self._source, self._part = turn, answer, source, part
         self._say = say
-        self._kind = kind_of(source.media_type)
+        self._kind = kind_of(source.media_type, source.document)
         self._named: set[str] = set()
 
     def html(self) -> str:

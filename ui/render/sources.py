@@ -14,8 +14,9 @@ from typing import Literal
 from urllib.parse import quote, urlencode
 
 from rag.records import Answer, AnswerSentence, Claim, Conflict
+from rag.scope import kind_of
 from ui.history import Turn
-from ui.render.passage import SIGNS, Passage, kind_of, page_words, quote_of
+from ui.render.passage import SIGNS, Passage, page_words, quote_of
 from ui.render.text import esc, one_line
 from ui.snapshot import Part, Source
 from ui.strings import Say
@@ -113,7 +114,7 @@ class _Panel:
 
     def source(self, at: int, source: Source, state: State) -> str:
         """One document: its head, then each part with what it proves."""
-        kind = kind_of(source.media_type)
+        kind = kind_of(source.media_type, source.document)
         parts = "".join(
             self._part(at, number, source, part, state) for number, part in enumerate(source.parts)
         )
@@ -155,7 +156,7 @@ class _Panel:
     # One part
 
     def _part(self, at: int, number: int, source: Source, part: Part, state: State) -> str:
-        kind = kind_of(source.media_type)
+        kind = kind_of(source.media_type, source.document)
         passage = Passage(self.turn, self.answer, source, part, self.say).html()
         changed = images = ""
         if state != "same":  # beside the quote, because a click leads past the document's head

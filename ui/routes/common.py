@@ -1,14 +1,33 @@
-"""What every route shares: the reader's language, the replies to what can't be done."""
+"""What every route shares: the reader's language, what is theirs, the replies to what can't be done."""
 
 from __future__ import annotations
 
-from fastapi import Request
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.routing import APIRoute
 
-from rag.errors import RagError
-from ui.strings import LANGUAGES, Say, speaker
+from rag.errors import InputError, RagError
+from ui.history import Conversation, Turn
+from ui.people import Person
+from ui.services import Services
+from ui.strings import LANGUAGES, Say, preferred, speaker
 
-__all__ = ["LANGUAGE_COOKIE", "fragment", "language_of", "missing", "refused", "say_of"]
+__all__ = [
+    "LANGUAGE_COOKIE",
+    "NotHere",
+    "TellingRoute",
+    "fragment",
+    "language_of",
+    "missing",
+    "own_conversation",
+    "own_turn",
+    "refused",
+    "say_of",
+    "shared_turn",
+]
 
 LANGUAGE_COOKIE = "fn-lang"
 
@@ -18,11 +37,7 @@ def language_of(request: Request) -> str:
     chosen = request.cookies.get(LANGUAGE_COOKIE, "")
     if chosen in LANGUAGES:
         return chosen
-    for part in request.headers.get("accept-language", "").split(","):
-        name = part.split(";")[0].strip().lower().split("-")[0]
-        if name in LANGUAGES:
-            return name
-    return "en"
+    return preferred(request.headers.get("accept-language", ""))
 
 
 def say_of(request: Request) -> Say:
@@ -43,3 +58,64 @@ def refused(error: RagError) -> JSONResponse:
 def missing() -> JSONResponse:
     """There is no such thing, or it is not this person's: both look the same."""
     return JSONResponse({"error": "There is no such thing here."}, status_code=404)
+
+
+class NotHere(Exception):
+    """There is no such thing, or it is not this person's."""
+
+
+class TellingRoute(APIRoute):
+    """A route whose handler may raise `NotHere` (404) or a `RagError` (400, one line)."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def told(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except NotHere:
+                return missing()
+            except RagError as error:
+                return refused(error)
+
+        return told
+
+
+def own_conversation(services: Services, person: Person, id: str) -> Conversation:
+    """The person's conversation of that id, over a collection that they may read.
+
+    Raises:
+        NotHere: there is none.
+    """
+    try:
+        found = services.history.conversation(person.name, id)
+    except InputError:
+        raise NotHere from None
+    if not services.people.may_read(person, found.collection):
+        raise NotHere
+    return found
+
+
+def own_turn(services: Services, person: Person, id: str) -> tuple[Turn, Conversation]:
+    """The person's turn of that id and where it stands, over a collection that they may read.
+
+    Raises:
+        NotHere: there is none.
+    """
+    try:
+        turn = services.history.turn(person.name, id)
+    except InputError:
+        raise NotHere from None
+    return turn, own_conversation(services, person, turn.conversation)
+
+
+def shared_turn(services: Services, person: Person, token: str) -> tuple[Turn, Conversation]:
+    """The turn behind a link and where it stands, for whoever may read its collection.
+
+    Raises:
+        NotHere: there is none.
+    """
+    found = services.history.shared(token)
+    if found is None or not services.people.may_read(person, found[1].collection):
+        raise NotHere
+    return found

@@ -6,47 +6,22 @@ is all the same: not here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 
-from rag.errors import InputError, RagError
+from rag.errors import InputError
 from ui.guard import person_of
-from ui.history import Conversation, Turn
-from ui.people import Person
 from ui.render.conversations import conversations_html
-from ui.routes.common import fragment, missing, refused, say_of
+from ui.routes.common import TellingRoute, fragment, own_conversation, own_turn, say_of
 from ui.services import Services
 
-__all__ = ["NotHere", "TellingRoute", "own_conversation", "own_turn", "routes"]
+__all__ = ["routes"]
 
 _LISTED = 200
 _DAY = 24 * 60  # minutes
-
-
-class NotHere(Exception):
-    """There is no such thing, or it is not this person's."""
-
-
-class TellingRoute(APIRoute):
-    """A route whose handler may raise `NotHere` (404) or a `RagError` (400, one line)."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def told(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except NotHere:
-                return missing()
-            except RagError as error:
-                return refused(error)
-
-        return told
 
 
 class _Title(BaseModel):
@@ -61,34 +36,6 @@ class _Verdict(BaseModel):
     verdict: str
     reason: str = ""
     correction: str = ""
-
-
-def own_conversation(services: Services, person: Person, id: str) -> Conversation:
-    """The person's conversation of that id, over a collection that they may read.
-
-    Raises:
-        NotHere: there is none.
-    """
-    try:
-        found = services.history.conversation(person.name, id)
-    except InputError:
-        raise NotHere from None
-    if not services.people.may_read(person, found.collection):
-        raise NotHere
-    return found
-
-
-def own_turn(services: Services, person: Person, id: str) -> tuple[Turn, Conversation]:
-    """The person's turn of that id and where it stands, over a collection that they may read.
-
-    Raises:
-        NotHere: there is none.
-    """
-    try:
-        turn = services.history.turn(person.name, id)
-    except InputError:
-        raise NotHere from None
-    return turn, own_conversation(services, person, turn.conversation)
 
 
 def routes(services: Services) -> APIRouter:

@@ -24,8 +24,7 @@ from ui.library import Library
 from ui.listing import Filters, Row, make_rows, select
 from ui.people import Person
 from ui.render.documents import About, list_html, text_html, view_html
-from ui.routes.common import fragment, say_of
-from ui.routes.conversations import NotHere, TellingRoute
+from ui.routes.common import NotHere, TellingRoute, fragment, say_of
 from ui.services import Services
 from ui.uploads import safe_name
 

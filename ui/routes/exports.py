@@ -15,8 +15,15 @@ from ui.guard import person_of
 from ui.history import Conversation, Turn
 from ui.render.shared import missing_page, shared_page
 from ui.render.text import one_line
-from ui.routes.common import language_of, say_of
-from ui.routes.conversations import NotHere, TellingRoute, own_conversation, own_turn
+from ui.routes.common import (
+    NotHere,
+    TellingRoute,
+    language_of,
+    own_conversation,
+    own_turn,
+    say_of,
+    shared_turn,
+)
 from ui.services import Services
 from ui.theme import script, strings_html, style
 
@@ -69,10 +76,11 @@ def routes(services: Services) -> APIRouter:
     def shared(request: Request, token: str) -> Response:
         """The page behind a link, for whoever may read the answer's collection."""
         person, say, language = person_of(request), say_of(request), language_of(request)
-        found = history.shared(token)
-        turn, one = found or (None, None)
-        readable = one is not None and services.people.may_read(person, one.collection)
-        if turn is None or one is None or turn.answer is None or not readable:
+        try:
+            turn, one = shared_turn(services, person, token)
+            if turn.answer is None:
+                raise NotHere
+        except NotHere:
             return HTMLResponse(missing_page(language, style(), say), 404)
         audit.note(person.name, "open", f"answer {turn.id}", turn.question)
         page = shared_page(

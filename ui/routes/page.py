@@ -11,8 +11,7 @@ from fastapi.responses import Response
 from rag.errors import RagError
 from ui.guard import person_of
 from ui.render.welcome import welcome_html
-from ui.routes.common import fragment, missing, say_of
-from ui.routes.conversations import NotHere, own_turn
+from ui.routes.common import NotHere, TellingRoute, fragment, own_turn, say_of
 from ui.services import Services
 
 __all__ = ["routes"]
@@ -22,7 +21,7 @@ _BOOT = secrets.token_hex(8)  # another one after a restart: open pages then loa
 
 def routes(services: Services) -> APIRouter:
     """GET /health, /me, /panel/welcome/COLLECTION and /answers/TURN/question."""
-    router = APIRouter()
+    router = APIRouter(route_class=TellingRoute)
 
     @router.get("/health")
     def health() -> dict[str, Any]:
@@ -43,7 +42,7 @@ def routes(services: Services) -> APIRouter:
     def welcome(collection: str, request: Request) -> Response:
         person = person_of(request)
         if collection not in services.library.names(person):
-            return missing()
+            raise NotHere
         may_edit = services.people.may_edit(person, collection)
         try:
             with services.library.view(collection) as opened:
@@ -55,12 +54,9 @@ def routes(services: Services) -> APIRouter:
         endpoint = services.settings.endpoint
         return fragment(welcome_html(documents, questions, endpoint, may_edit, say_of(request)))
 
-    @router.get("/answers/{turn}/question", response_model=None)
-    def question(turn: str, request: Request) -> Response | dict[str, str]:
-        try:
-            found, _ = own_turn(services, person_of(request), turn)
-        except NotHere:
-            return missing()
+    @router.get("/answers/{turn}/question")
+    def question(turn: str, request: Request) -> dict[str, str]:
+        found, _ = own_turn(services, person_of(request), turn)
         return {"question": found.question}
 
     return router

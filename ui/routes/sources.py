@@ -13,16 +13,23 @@ from fastapi import APIRouter, Request, Response
 from rag.errors import CollectionError, InputError, ReadError
 from rag.store import StoredDocument
 from ui.guard import person_of
-from ui.history import Turn
+from ui.history import Conversation, Turn
 from ui.render.sources import State, pages_of, panel_html
-from ui.routes.common import fragment, missing, say_of
+from ui.routes.common import (
+    NotHere,
+    TellingRoute,
+    fragment,
+    own_turn,
+    say_of,
+    shared_turn,
+)
 from ui.services import Services
 from ui.snapshot import Source
 
 __all__ = ["routes"]
 
-Seen = tuple[Turn, str]
-"""A turn that the person may see, and its collection."""
+Seen = tuple[Turn, Conversation]
+"""A turn that the person may see, and where it stands."""
 Cited = tuple[str, Source, int, list[tuple[int, int]]]
 """A collection, a source of a turn, a page of it, and the characters cited there."""
 
@@ -31,15 +38,15 @@ _KEPT_S = 3600  # seconds that a browser may keep a page's image
 
 def routes(services: Services) -> APIRouter:
     """`/panel/sources/TURN`, `/panel/shared/TOKEN`, `/page/TURN/SOURCE/PART.png`."""
-    router = APIRouter()
+    router = APIRouter(route_class=TellingRoute)
 
     @router.get("/panel/sources/{turn}")
     def own(request: Request, turn: str) -> Response:
-        return _panel(services, request, _own(services, request, turn))
+        return _panel(services, request, own_turn(services, person_of(request), turn))
 
     @router.get("/panel/shared/{token}")
     def shared(request: Request, token: str) -> Response:
-        return _panel(services, request, _shared(services, request, token), token)
+        return _panel(services, request, shared_turn(services, person_of(request), token), token)
 
     @router.get("/page/{turn}/{source}/{part}.png")
     def page(
@@ -50,40 +57,20 @@ def routes(services: Services) -> APIRouter:
         page: int | None = None,
         shared: str = "",
     ) -> Response:
-        seen = _shared(services, request, shared) if shared else _own(services, request, turn)
-        cited = _cited(seen, turn, source, part, page) if seen else None
+        find, name = (shared_turn, shared) if shared else (own_turn, turn)
+        seen = find(services, person_of(request), name)
+        cited = _cited(seen, turn, source, part, page)
         png = _image(services, *cited) if cited else None
         if png is None:
-            return missing()
+            raise NotHere
         headers = {"Cache-Control": f"private, max-age={_KEPT_S}"}
         return Response(png, media_type="image/png", headers=headers)
 
     return router
 
 
-def _own(services: Services, request: Request, turn_id: str) -> Seen | None:
-    """A turn of the person's own, in a collection that they may still read."""
-    person = person_of(request)
-    try:
-        turn = services.history.turn(person.name, turn_id)
-        collection = services.history.conversation(person.name, turn.conversation).collection
-    except InputError:
-        return None
-    return (turn, collection) if services.people.may_read(person, collection) else None
-
-
-def _shared(services: Services, request: Request, token: str) -> Seen | None:
-    """The turn behind a link, for somebody who may read the collection that it rests on."""
-    found = services.history.shared(token)
-    if found is None or not services.people.may_read(person_of(request), found[1].collection):
-        return None
-    return found[0], found[1].collection
-
-
-def _panel(services: Services, request: Request, seen: Seen | None, token: str = "") -> Response:
-    if seen is None:
-        return missing()
-    turn, collection = seen
+def _panel(services: Services, request: Request, seen: Seen, token: str = "") -> Response:
+    turn, collection = seen[0], seen[1].collection
     stored = _stored(services, collection) if turn.sources else {}
     states = [_state(one, stored.get(one.document)) for one in turn.sources]
     html = panel_html(turn, collection, states, say_of(request), shared=token)
@@ -117,7 +104,7 @@ def _cited(seen: Seen, turn: str, source: int, part: int, page: int | None) -> C
     if not pages or page not in (None, *pages):
         return None
     spans = [(one.start, one.end) for one in held.excerpt.highlights]
-    return seen[1], sources[source], page or pages[0], spans
+    return seen[1].collection, sources[source], page or pages[0], spans
 
 
 def _image(

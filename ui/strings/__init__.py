@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Literal, Protocol
 
-__all__ = ["LANGUAGES", "Language", "Say", "plural", "speaker", "table"]
+__all__ = ["LANGUAGES", "Language", "Say", "plural", "preferred", "speaker", "table"]
 
 Language = Literal["en", "uk"]
 LANGUAGES: tuple[Language, ...] = ("en", "uk")
@@ -51,6 +51,12 @@ def speaker(language: str) -> Say:
         return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), text)
 
     return say
+
+
+def preferred(wishes: str) -> Language:
+    """The first of the languages in an Accept-Language header, which browsers order by preference."""
+    tags = [wish.split(";")[0].strip().lower().split("-")[0] for wish in wishes.split(",")]
+    return next((one for tag in tags for one in LANGUAGES if one == tag), "en")
 
 
 def plural(language: Language, number: int) -> str:
