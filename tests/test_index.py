@@ -370,7 +370,7 @@ def test_a_change_leaves_the_base_until_it_is_due(
         # A reader that has the old base goes on with it; one that comes later has the new one.
         with Collection.open("papers", settings, embedder=HashEmbedder()) as fresh:
             assert found(fresh) == found(reader) == found(writer) == {"a", "b", "d", "e"}
-            assert fresh._current_index().base_edition == writer._current_index().base_edition
+            assert fresh._current.get().base_edition == writer._current.get().base_edition
         for n in range(6):
             writer.put([Document(f"x{n}", f"Number {n} dogs.")], f"s{n}")
             assert found(reader) == found(writer)
@@ -412,10 +412,10 @@ def test_a_collection_grows_out_of_its_index(
         kinds = []
         for size in (30, 50, 59, 70, 75, 100, 120, 119, 150, 60):
             writer.put(texts[:size], "given")
-            kinds.append(writer._current_index().base.kind)
+            kinds.append(writer._current.get().base.kind)
             for n in (0, size // 2, size - 1):
                 assert reader.search(f"thing{n}", 1)[0].document == f"d{n}"
-            assert len(reader._current_index().search(bag_vector("fact"), 500)) == size
+            assert len(reader._current.get().search(bag_vector("fact"), 500)) == size
         assert kinds[:4] == [FLAT, FLAT, FLAT, kind]
         assert set(kinds[3:-1]) == {kind}
         with Collection.open("papers", settings, embedder=HashEmbedder()) as fresh:
@@ -425,8 +425,8 @@ def test_a_collection_grows_out_of_its_index(
     cache_file(settings.indexes / "papers").unlink()
     with Collection.open("papers", settings, embedder=HashEmbedder()) as lone:
         assert lone.search("thing59", 1)[0].document == "d59"
-        assert lone._current_index().base.kind == FLAT
+        assert lone._current.get().base.kind == FLAT
     with Collection.open("papers", settings, embedder=HashEmbedder()) as last:
         last.put(texts[:62], "given")
-        assert last._current_index().base.kind == kind
+        assert last._current.get().base.kind == kind
         assert last.search("thing61", 1)[0].document == "d61"

@@ -60,7 +60,7 @@ def facts() -> Iterator[Collection]:
 
 def ranked(collection: Collection, question: str, settings: Settings) -> list[Candidate]:
     vector = bag_vector(question)
-    return rank_chunks(question, vector, collection._store, collection._current_index(), settings)
+    return rank_chunks(question, vector, collection._store, collection._current.get(), settings)
 
 
 def test_the_score_is_the_weighted_mean_of_scaled_signals(facts: Collection) -> None:
@@ -88,7 +88,7 @@ def test_each_signal_finds_it_alone(facts: Collection, signal: str) -> None:
 def test_what_either_search_finds_is_a_candidate(facts: Collection) -> None:
     one_each = settings_with(dense=1, words=1).model_copy(update={"candidates": 1})
     vector = bag_vector("owls hoot")  # the dense search is asked something else than the words
-    found = rank_chunks("bark", vector, facts._store, facts._current_index(), one_each)
+    found = rank_chunks("bark", vector, facts._store, facts._current.get(), one_each)
     assert {one.stored.chunk.document for one in found} == {"owls", "dogs"}
 
 

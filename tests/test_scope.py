@@ -178,7 +178,7 @@ def test_the_k_best_within_the_scope_are_found(
 def test_both_searches_agree_with_looking_at_everything(
     animals: Collection, names: set[str], question: str, limit: int
 ) -> None:
-    store, index = animals._store, animals._current_index()
+    store, index = animals._store, animals._current.get()
     within = store.chunk_keys(names)
     allowed = set(within.tolist())
     every = store.search_words(question, 1000)
