@@ -36,7 +36,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # as plain text it is there in half the time
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 CollectionOption = Annotated[
@@ -89,7 +90,7 @@ def index(
     as_json: JsonOption = False,
     rebuild: Annotated[bool, typer.Option(help="Start the collection anew.")] = False,
 ) -> None:
-    """Add or refresh documents; files gone from a folder are removed.
+    """Add or refresh documents. Those gone from a folder are removed.
 
     Example: footnote index ~/reports -c reports
     """
@@ -136,7 +137,7 @@ def search(
     batch: BatchOption = None,
     out: OutOption = None,
 ) -> None:
-    """Show the passages that fit a question best, with their scores and why.
+    """Show the passages that fit a question best. With scores and why.
 
     Example: footnote search "Who signed in Budapest?" -k 3
     """
@@ -172,7 +173,7 @@ def ask(
     batch: BatchOption = None,
     out: OutOption = None,
 ) -> None:
-    """Answer a question, with citations, or say that the documents do not hold the answer.
+    """Answer a question, with citations, or say what is not there.
 
     Example: footnote ask "What was Ukraine promised in 1994?" --style short
     """
@@ -201,7 +202,7 @@ def show(
     document: Annotated[str, typer.Argument(help="As 'collections -c' and citations name it.")],
     collection: CollectionOption = None,
 ) -> None:
-    """Print a document's normalised text: the text that offsets refer to.
+    """Print a document's text. It is what offsets refer to.
 
     Example: footnote show budapest-memorandum.md
     """
@@ -261,7 +262,7 @@ def remove(
 
 @app.command(rich_help_panel="Set-up")
 def doctor(as_json: JsonOption = False) -> None:
-    """Say what is installed, what this machine can do, and what is wrong."""
+    """Say what is installed, what this machine can do, what ails."""
     from rag.doctor import examine, print_findings
 
     findings = examine(_settings(None))
@@ -275,7 +276,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
 @app.command(rich_help_panel="Set-up")
 def prepare() -> None:
-    """Check the model weights and convert them for this machine, once. Other commands do it too."""
+    """Check the models and convert them. Other commands do it, too."""
     from rag.doctor import prepare as prepare_models
 
     prepare_models(_settings(None))
@@ -327,9 +328,9 @@ def _load_commands() -> None:
                 )
             continue
         if isinstance(found, typer.Typer):
-            app.add_typer(found, name=entry.name, rich_help_panel="Interfaces")
+            app.add_typer(found, name=entry.name)
         else:
-            app.command(entry.name, rich_help_panel="Interfaces")(found)
+            app.command(entry.name)(found)
 
 
 def _settings(collection: str | None, **overrides: Any) -> Settings:

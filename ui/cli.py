@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-import webbrowser
 from typing import Annotated
 
 import typer
-
-from rag.collection import Collection
-from rag.errors import SettingsError
-from rag.settings import load_settings
-from ui.guard import is_loopback
-from ui.people import People
-from ui.server import bind, server
 
 __all__ = ["chat"]
 
@@ -38,6 +29,17 @@ def chat(
 
     Example: footnote chat -c reports --port 8080
     """
+    # Here, so that the help of all commands does not wait for what only this one needs.
+    import threading
+    import webbrowser
+
+    from rag.collection import Collection
+    from rag.errors import SettingsError
+    from rag.settings import load_settings
+    from ui.guard import is_loopback
+    from ui.people import People
+    from ui.server import bind, server
+
     settings = load_settings(collection=collection)
     people = People(settings.chat_folder / "people.json")
     if not is_loopback(host) and not people.enabled:

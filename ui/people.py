@@ -27,10 +27,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from rag.errors import InputError
 from ui.database import ChatDataError, private_folder
+from ui.roles import Role
 
 __all__ = ["OWNER", "People", "Person", "Role", "is_name"]
-
-Role = Literal["reader", "editor", "admin"]
 
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
 _HASH = r"^\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$"

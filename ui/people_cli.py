@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rag.errors import InputError
-from rag.settings import load_settings
-from ui.people import People, Person, Role
+from ui.roles import Role
+
+if TYPE_CHECKING:
+    from ui.people import People
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Who may use the chat, and which collections are for some groups only.\n\n"
-    "Without users the chat is open on this machine and to nobody else. "
-    "The first user has to be an admin.\n\n"
+    help="Say who may use the chat, and who sees what.\n\n"
+    "Accounts, and collections that are for some groups only. Without users the chat is open on "
+    "this machine and to nobody else. The first user has to be an admin.\n\n"
     "Example: footnote users add anna --role admin",
     no_args_is_help=True,
 )
@@ -137,17 +139,22 @@ def access(
     for name in groups:
         if name not in members:
             typer.echo(f"footnote: nobody is in the group '{name}'", err=True)
+    from rag.settings import load_settings
+
     if not (load_settings().indexes / collection / "collection.db").is_file():
         typer.echo(f"footnote: there is no collection '{collection}' yet", err=True)
 
 
 def _people() -> People:
+    from rag.settings import load_settings
+    from ui.people import People
+
     return People(load_settings().chat_folder / "people.json")
 
 
 def _described(people: People, name: str) -> str:
-    person = people.person(name) or Person(name, "reader")
-    return ", ".join([person.role, *sorted(person.groups)])
+    person = people.person(name)
+    return ", ".join([person.role, *sorted(person.groups)]) if person else "gone meanwhile"
 
 
 def _password(from_stdin: bool) -> str:

@@ -13,16 +13,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rag.errors import InputError
-from rag.settings import load_settings
-from ui.audit import ERASED, Audit
-from ui.database import Database
-from ui.feedback import Feedback
-from ui.history import History
+
+if TYPE_CHECKING:
+    from ui.database import Database
 
 __all__ = ["audit", "erase", "feedback", "remove_uploads"]
 
@@ -31,7 +29,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # what could steer a terminal
 
 def _remove_uploads(user: str) -> int:
     """Remove the files that a person uploaded, with the documents made of them; how many."""
-    from ui.library import Library  # opens the embedder's libraries
+    from rag.settings import load_settings
+    from ui.library import Library
     from ui.people import People
 
     settings = load_settings()
@@ -54,10 +53,12 @@ def audit(
     limit: Annotated[int, typer.Option(min=1, help="The latest so many.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
-    """Show who did what in the chat and when, the latest last.
+    """Show who did what in the chat and when. The latest comes last.
 
     Example: footnote audit --user anna --since 2026-05-01
     """
+    from ui.audit import Audit
+
     with _database() as database:
         log = Audit(database, with_text=True)
         found = log.entries(user, since.isoformat() if since else None, limit)[::-1]
@@ -83,13 +84,16 @@ def feedback(
         ),
     ] = False,
 ) -> None:
-    """Write what people thought of answers as questions with right answers, for 'footnote eval own'.
+    """Write what people thought of answers as a benchmark.
 
-    Thumbs-up answers and corrections become right answers, "not in the documents" an unanswerable
-    question. A thumbs-down alone says nothing of what is right: it is counted and left out.
+    It holds questions with right answers, for 'footnote eval own'. Thumbs-up answers and
+    corrections become right answers, "not in the documents" an unanswerable question. A thumbs-down
+    alone says nothing of what is right: it is counted and left out.
 
     Example: footnote feedback --out corrections.jsonl -c reports
     """
+    from ui.feedback import Feedback
+
     with _database() as database:
         given = Feedback(database).all(collection)
     wrote = _write(out, Feedback.as_suite(given))
@@ -107,12 +111,16 @@ def erase(
     user: Annotated[str, typer.Argument(help="The name to forget.", show_default=False)],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask first.")] = False,
 ) -> None:
-    """Remove all that one person asked, shared, judged or uploaded, for good.
+    """Remove all that one person left in the chat, for good.
 
-    The audit log keeps what was done, by "erased". The account itself stays.
+    That is what they asked, shared, judged and uploaded. The audit log keeps what was done, by
+    "erased". The account itself stays.
 
     Example: footnote erase anna --yes
     """
+    from ui.audit import ERASED, Audit
+    from ui.history import History
+
     if not yes:
         if not sys.stdin.isatty():
             raise InputError("erase asks before it removes: add --yes where there is no terminal")
@@ -133,6 +141,9 @@ def erase(
 
 @contextlib.contextmanager
 def _database() -> Iterator[Database]:
+    from rag.settings import load_settings
+    from ui.database import Database
+
     path = load_settings().chat_folder / "chat.db"
     if not path.is_file():
         raise InputError(f"{path} does not exist: 'footnote chat' makes it when it first runs")
