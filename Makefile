@@ -55,8 +55,9 @@ lint: $(STAMP)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+# PARTS="start users": these alone; QUICK=1: few questions; DATA=DIR: the benchmark data of DIR too.
 bench: setup
-	@$(BIN)/python -m eval.bench
+	@$(BIN)/python -m eval.bench $(PARTS) $(if $(DATA),--data "$(DATA)") $(if $(QUICK),--quick)
 
 results: setup
 	@$(BIN)/footnote eval results $(if $(DATA),--data "$(DATA)") $(if $(MINUTES),--minutes $(MINUTES))

@@ -12,7 +12,7 @@ import importlib.metadata
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -23,7 +23,6 @@ from rag.errors import CollectionError, InputError, RagError
 from rag.utf8 import storable
 
 if TYPE_CHECKING:
-    from rag.collection import Progress
     from rag.scope import Scope
     from rag.settings import Settings
 
@@ -102,7 +101,7 @@ def index(
         reports = []
         for path in paths:
             with _bar(f"indexing {path}") as progress:
-                reports.append(opened.update(path, progress))
+                reports.append(opened.update(path, progress, progress))
     report = merge_reports(reports)
     for problem in report["failed"]:
         _warn(f"{problem['path']}: {problem['error']}")
@@ -388,8 +387,11 @@ def _one_line(message: str) -> str:
 
 
 @contextlib.contextmanager
-def _bar(title: str) -> Iterator[Progress]:
-    """A progress bar on standard error, with documents per second and the time that is left."""
+def _bar(title: str) -> Iterator[Callable[..., None]]:
+    """A progress bar on standard error, with documents per second and the time that is left.
+
+    It is moved with (done, total) or (done, total, pages), where pages per second are shown too.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -403,12 +405,21 @@ def _bar(title: str) -> Iterator[Progress]:
 
     columns = (
         TextColumn("{task.description}", markup=False),
-        *(BarColumn(), MofNCompleteColumn(), SpeedColumn(), TimeRemainingColumn()),
+        *(BarColumn(), MofNCompleteColumn(), SpeedColumn()),
+        TextColumn("{task.fields[pages]}"),
+        TimeRemainingColumn(),
     )
     console = Console(file=sys.stderr)
     # Where nobody watches, a bar would leave an empty line.
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bars:
-        task = bars.add_task(title, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+        task = bars.add_task(title, total=None, pages="")
+
+        def move(done: float, total: int, pages: float = 0) -> None:
+            elapsed = bars.tasks[task].elapsed
+            bars.update(task, completed=done, total=total)
+            if pages and elapsed:
+                bars.update(task, pages=f"{pages / elapsed:.1f} pages/s")
+
+        yield move

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from rag.chunk import CountTokens
@@ -30,10 +31,16 @@ from rag.settings import Settings
 from rag.store import Move, Store, StoredDocument
 from rag.utf8 import storable
 
-__all__ = ["Collection", "IndexReport", "Progress", "Retrieved"]
+__all__ = ["Collection", "IndexReport", "Progress", "Retrieved", "Within"]
 
 Progress = Callable[[int, int], None]
-"""Called with (documents done, documents to do)."""
+"""Called with (documents done, documents to do) when more are written."""
+
+Within = Callable[[float, int, float], None]
+"""Called while a batch is embedded, with (documents done, documents to do, pages done).
+
+Documents in the batch count as the share of its passages that is embedded.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +268,11 @@ class Collection:
     # Writing
 
     def put(
-        self, documents: Iterable[Document], source: str, progress: Progress = lambda done, of: None
+        self,
+        documents: Iterable[Document],
+        source: str,
+        progress: Progress = lambda done, of: None,
+        within: Within = lambda done, of, pages: None,
     ) -> IndexReport:
         """Add or refresh documents that are in memory already; others of `source` are removed."""
         started = time.perf_counter()
@@ -279,11 +290,16 @@ class Collection:
             stored = {one.id: one.hash for one in known.values()}
             jobs = [job for job in jobs if stored.get(job.document.id) != job.digest]
             gone = [old.id for old in known.values() if old.source == source and old.id not in ids]
-            written = self._stage(jobs, len(jobs), progress)
+            written = self._stage(jobs, len(jobs), progress, within)
             report = make_report(written, known, gone, unchanged=len(given) - len(written))
             return self._publish(written, gone, [], report, started)
 
-    def update(self, path: Path, progress: Progress = lambda done, of: None) -> IndexReport:
+    def update(
+        self,
+        path: Path,
+        progress: Progress = lambda done, of: None,
+        within: Within = lambda done, of, pages: None,
+    ) -> IndexReport:
         """Bring the collection up to date with a file or a folder.
 
         What is unreadable is reported and keeps the version that was stored before.
@@ -308,8 +324,8 @@ class Collection:
             taken_up = set(ready)
             todo = [one for one in plan.to_read if one.id not in taken_up]
             failed = list(plan.unreadable)
-            jobs = read_jobs(todo, plan.source, self.settings, failed)
-            ready += self._stage(jobs, len(todo), progress)
+            with contextlib.closing(read_jobs(todo, plan.source, self.settings, failed)) as jobs:
+                ready += self._stage(jobs, len(todo), progress, within)
             if plan.touched:
                 self._store.touch(plan.touched)
             report = make_report(
@@ -334,10 +350,16 @@ class Collection:
             return contextlib.nullcontext()
         return writing(self.name, self._folder.parent)
 
-    def _stage(self, jobs: Iterable[Job], total: int, progress: Progress) -> list[str]:
+    def _stage(
+        self, jobs: Iterable[Job], total: int, progress: Progress, within: Within
+    ) -> list[str]:
         staged: list[str] = []
+        pages = 0
         for batch in batches(jobs):
-            staged += stage_batch(batch, self._store, self.embedder, self.settings)
+            new = sum(job.pages for job in batch)
+            so_far = partial(_within, within, total, (len(staged), len(batch)), (pages, new))
+            staged += stage_batch(batch, self._store, self.embedder, self.settings, so_far)
+            pages += new
             progress(len(staged), total)
         if not staged or len(staged) < total:  # what failed is done with too
             progress(total, total)
@@ -358,3 +380,10 @@ class Collection:
         documents, chunks = self._store.counts()
         seconds = round(time.perf_counter() - started, 3)
         return replace(report, documents=documents, chunks=chunks, seconds=seconds)
+
+
+def _within(
+    within: Within, total: int, documents: tuple[int, int], pages: tuple[int, int], share: float
+) -> None:
+    """Tell of a `share` of a batch; `documents` and `pages` are those done before, and in it."""
+    within(documents[0] + share * documents[1], total, pages[0] + share * pages[1])

@@ -17,10 +17,12 @@ from typing import Any
 
 from rag.errors import ModelError
 from rag.hardware import Runtime
+from rag.quantize import to_8_bits
 from rag.weights import PACKAGED, PackagedWeights, assemble, in_cache, package_files
 
 __all__ = ["causal_lm_folder", "encoder_folder", "offline", "packaged_encoder"]
 
+_FORMS = {"openvino": "openvino-8bit", "transformers": "transformers"}
 LOGITS_KEPT = 16
 """An IR made here computes logits for at most this many last positions: a prompt needs only one."""
 
@@ -53,7 +55,7 @@ def causal_lm_folder(model: str, runtime: Runtime, cache: Path, allow_network: b
     if packaged is None and not path.is_file():
         raise ModelError(f"model {model}: no such file: set 'model' to a GGUF file that exists")
     label = packaged.sha256[:8] if packaged else f"{path.stat().st_size}-{path.stat().st_mtime_ns}"
-    name = f"{packaged.name if packaged else path.stem}-{runtime}-{label}"
+    name = f"{packaged.name if packaged else path.stem}-{_FORMS[runtime]}-{label}"
 
     def make(scratch: Path) -> None:
         gguf = scratch / "model.gguf"
@@ -160,6 +162,7 @@ def _gguf_to_ir(gguf: Path, folder: Path) -> None:
     core = openvino.Core()
     model = core.read_model(gguf.parent / "openvino_model.xml")
     _keep_last_logits(model)
+    to_8_bits(model)
     openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
     del model
     for left in gguf.parent.glob("openvino_*"):

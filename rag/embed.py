@@ -7,10 +7,12 @@ refers to. Vectors are float32 and of length 1, so an inner product is a cosine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +26,9 @@ from rag.settings import Settings
 __all__ = ["Embedder", "Embedding", "TokenEncoder", "Vectors", "load_embedder"]
 
 Vectors = npt.NDArray[np.float32]
-_BATCH_TOKENS = 2048
+Tokens = npt.NDArray[np.int64]
+
+_MULTIPLE = 8  # of tokens a row is padded to: see `TokenEncoder`
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +64,32 @@ class Embedder(Protocol):
         ...
 
 
-Forward = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], Vectors]
-"""(token ids, attention mask), each (batch, length) -> token outputs (batch, length, d)."""
+Batch = tuple[Tokens, Tokens]
+"""Token ids and attention mask, each (rows, length)."""
+
+Forward = Callable[[Sequence[Batch]], Iterator[Vectors]]
+"""Batches -> the token outputs of each, (rows, length, d), in their order.
+
+An output may be overwritten once the next one is asked for.
+"""
 
 
 class TokenEncoder:
-    """An Embedder from a `tokenizer.json` and a forward pass, with mean pooling."""
+    """An Embedder from a `tokenizer.json` and a forward pass, with mean pooling.
+
+    Texts of like length share a batch of about `batch_tokens`. Rows are padded to a multiple of
+    eight, so that sums over them split at the same places whatever else is in the batch: then a
+    text has the same vector, to the bit, alone and among others.
+    """
 
     def __init__(
-        self, name: str, tokenizer_file: Path, forward: Forward, dimensions: int, max_tokens: int
+        self,
+        name: str,
+        tokenizer_file: Path,
+        forward: Forward,
+        dimensions: int,
+        max_tokens: int,
+        batch_tokens: int = 2048,
     ) -> None:
         from tokenizers import Tokenizer
 
@@ -76,12 +97,13 @@ class TokenEncoder:
         self.dimensions = dimensions
         self.max_tokens = max_tokens
         self._forward = forward
+        self._batch_tokens = batch_tokens
         self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [len(one.ids) for one in encoded]
 
     def embed(
@@ -95,32 +117,44 @@ class TokenEncoder:
         encoded = self._tokenizer.encode_batch(
             [head + text for head, text in zip(heads, texts, strict=True)]
         )
-        lengths = np.array([min(len(one.ids), self.max_tokens) for one in encoded])
-        # Longest first, so that a batch pads little and memory peaks at once rather than at the end.
-        order = np.argsort(-lengths, kind="stable")
+        groups = self._groups(np.array([len(one.ids) for one in encoded], np.int64))
+        batches = [self._padded([encoded[item].ids for item in group]) for group in groups]
         results: list[Embedding | None] = [None] * len(texts)
-        at = 0
-        while at < len(order):
-            longest = int(lengths[order[at]])
-            rows = order[at : at + max(1, _BATCH_TOKENS // longest)]
-            at += len(rows)
-            ids = np.zeros((len(rows), longest), np.int64)
-            mask = np.zeros_like(ids)
-            for row, item in enumerate(rows):
-                found = encoded[item].ids
-                kept = found if len(found) <= longest else [*found[: longest - 1], found[-1]]
-                ids[row, : len(kept)] = kept
-                mask[row, : len(kept)] = 1
-            outputs = self._forward(ids, mask)
-            for row, item in enumerate(rows):
+        done = 0
+        outputs = self._forward(batches) if batches else iter(())
+        for group, (_, mask), output in zip(groups, batches, outputs, strict=True):
+            for row, item in enumerate(group):
                 size = int(mask[row].sum())
                 wanted = spans[item] if len(spans) else ()
                 shift = len(heads[item])
                 places = [(start + shift, end + shift) for start, end in wanted]
                 offsets = np.array(encoded[item].offsets[:size]).reshape(-1, 2)
-                results[item] = _pool(outputs[row, :size], offsets, places)
-            progress(at)
+                results[item] = _pool(output[row, :size], offsets, places)
+            done += len(group)
+            progress(done)
         return [one for one in results if one is not None]
+
+    def _groups(self, lengths: Tokens) -> list[Tokens]:
+        """Which texts share a batch. Longest first: little padding, and memory peaks at once."""
+        order = np.argsort(-lengths, kind="stable")
+        groups = []
+        while len(order):
+            longest = max(1, min(int(lengths[order[0]]), self.max_tokens))
+            rows = max(1, self._batch_tokens // longest)
+            groups.append(order[:rows])
+            order = order[rows:]
+        return groups
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> Batch:
+        """Ids and mask of texts, those too long cut before their last token."""
+        longest = -(-max(len(row) for row in rows) // _MULTIPLE) * _MULTIPLE
+        ids = np.zeros((len(rows), min(longest, self.max_tokens)), np.int64)
+        mask = np.zeros_like(ids)
+        for at, row in enumerate(rows):
+            kept = row if len(row) <= self.max_tokens else [*row[: self.max_tokens - 1], row[-1]]
+            ids[at, : len(kept)] = kept
+            mask[at, : len(kept)] = 1
+        return ids, mask
 
 
 def _pool(outputs: Vectors, offsets: npt.NDArray[np.int64], spans: Sequence[Span]) -> Embedding:
@@ -161,16 +195,45 @@ def _openvino_encoder(name: str, folder: Path, settings: Settings) -> Embedder:
 
     made = convert.encoder_folder(folder, name, settings.cache)
     core = openvino.Core()
-    properties = {"INFERENCE_NUM_THREADS": thread_count(settings.threads)}
-    compiled = core.compile_model(made / "model.xml", "CPU", properties)
-    request = compiled.create_infer_request()
+    threads = thread_count(settings.threads)
 
-    def forward(ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Vectors:
-        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        outputs: Vectors = request.infer(inputs)[0]
-        return outputs
+    @functools.cache
+    def compiled(streams: int) -> Any:
+        properties = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
+        return core.compile_model(made / "model.xml", "CPU", properties)
 
-    return TokenEncoder(name, made / "tokenizer.json", forward, 384, 256)
+    compiled(1)  # opened now: a question should not wait for it
+
+    def forward(batches: Sequence[Batch]) -> Iterator[Vectors]:
+        # A batch alone, as a question is, gets every thread. Of many each gets one thread: threads
+        # that share a product wait for each other.
+        streams = threads if len(batches) > 1 else 1
+        return _several_at_once(compiled(streams), batches, 2 * streams)
+
+    return TokenEncoder(name, made / "tokenizer.json", forward, 384, 256, batch_tokens=1024)
+
+
+def _several_at_once(compiled: Any, batches: Sequence[Batch], most: int) -> Iterator[Vectors]:
+    """The outputs of an OpenVINO model in order, while up to `most` further ones are under way."""
+    busy: deque[Any] = deque()
+    try:
+        for ids, mask in batches:
+            if len(busy) < most:
+                request = compiled.create_infer_request()
+            else:
+                request = busy.popleft()
+                request.wait()
+                yield request.get_output_tensor(0).data
+            types = np.zeros_like(ids)
+            request.start_async({"input_ids": ids, "attention_mask": mask, "token_type_ids": types})
+            busy.append(request)
+        while busy:
+            request = busy.popleft()
+            request.wait()
+            yield request.get_output_tensor(0).data
+    finally:
+        for request in busy:
+            request.wait()  # a request that is freed while it runs takes the process with it
 
 
 def _torch_encoder(name: str, source: str, settings: Settings) -> Embedder:
@@ -192,13 +255,13 @@ def _torch_encoder(name: str, source: str, settings: Settings) -> Embedder:
     backbone = model[0].auto_model
     takes_types = "token_type_ids" in model.tokenizer.model_input_names
 
-    def forward(ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Vectors:
-        tokens, seen = torch.from_numpy(ids), torch.from_numpy(mask)
-        extra = {"token_type_ids": torch.zeros_like(tokens)} if takes_types else {}
-        with torch.inference_mode():
-            outputs = backbone(input_ids=tokens, attention_mask=seen, **extra).last_hidden_state
-        array: Vectors = outputs.float().numpy()
-        return array
+    def forward(batches: Sequence[Batch]) -> Iterator[Vectors]:
+        for ids, mask in batches:
+            tokens, seen = torch.from_numpy(ids), torch.from_numpy(mask)
+            extra = {"token_type_ids": torch.zeros_like(tokens)} if takes_types else {}
+            with torch.inference_mode():
+                outputs = backbone(input_ids=tokens, attention_mask=seen, **extra)
+            yield outputs.last_hidden_state.float().numpy()
 
     tokenizer_file = Path(source) / "tokenizer.json"
     if not tokenizer_file.is_file():

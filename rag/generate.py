@@ -21,6 +21,7 @@ import numpy.typing as npt
 from rag import adapter, convert
 from rag.errors import ModelError
 from rag.hardware import has_native_bf16, pick_runtime
+from rag.prefix import PrefixCache, State
 from rag.settings import Settings
 
 __all__ = [
@@ -91,6 +92,8 @@ class CausalLM(Protocol):
     length: int
     adapted: bool
     """Whether the adapter is on for what is read next; without one, of no effect."""
+    fingerprint: str
+    """All that the numbers it computes depend on, besides tokens and `adapted`."""
 
     def forward(self, ids: Sequence[int]) -> Logits:
         """Read `ids`; logits after each of at least the last min(len(ids), 16), shape (n, vocab)."""
@@ -98,6 +101,14 @@ class CausalLM(Protocol):
 
     def truncate(self, length: int) -> None:
         """Forget all but the first `length` tokens."""
+        ...
+
+    def state(self) -> State:
+        """What it knows of all that it has read."""
+        ...
+
+    def restore(self, state: State, length: int) -> None:
+        """Know that, and nothing else, as if it had read those `length` tokens."""
         ...
 
 
@@ -171,10 +182,20 @@ def _compile(template: str) -> Any:
 
 
 class LocalGenerator:
-    """A Generator over a CausalLM: greedy, deterministic, cancellable."""
+    """A Generator over a CausalLM: greedy, deterministic, cancellable.
 
-    def __init__(self, model: CausalLM, tokenizer: ChatTokenizer, lookup_tokens: int) -> None:
+    What the model knows of a prompt's constant part is kept in `prefixes`, where given.
+    """
+
+    def __init__(
+        self,
+        model: CausalLM,
+        tokenizer: ChatTokenizer,
+        lookup_tokens: int,
+        prefixes: PrefixCache | None = None,
+    ) -> None:
         self.name = model.name
+        self._prefixes = prefixes
         self.tokenizer = tokenizer
         self._model = model
         self._lookup_tokens = min(lookup_tokens, convert.LOGITS_KEPT - 1)
@@ -244,12 +265,22 @@ class LocalGenerator:
             prefix = ids[:size]
             if self._prefix != prefix or self._model.length < size:
                 self._forget()
-                if prefix:
-                    self._model.forward(prefix)
+                self._read_prefix(prefix)
                 self._prefix = prefix
         self._model.truncate(size)
         self._prompt = ids
         return self._model.forward(ids[size:])
+
+    def _read_prefix(self, prefix: list[int]) -> None:
+        """Know the constant part: by heart, or else by reading it."""
+        adapted = self._model.adapted
+        known = self._prefixes.get(prefix, adapted) if self._prefixes and prefix else None
+        if known is not None:
+            self._model.restore(known, len(prefix))
+        elif prefix:
+            self._model.forward(prefix)
+            if self._prefixes:
+                self._prefixes.put(prefix, adapted, self._model.state())
 
     def _decode(
         self, prompt: list[int], logits: Logits, max_tokens: int
@@ -338,4 +369,5 @@ def load_generator(
         from rag.transformers_lm import TransformersLM
 
         model = TransformersLM(folder, settings)
-    return LocalGenerator(model, ChatTokenizer(folder), settings.lookup_tokens)
+    prefixes = PrefixCache(settings.cache / "prefixes", model.fingerprint)
+    return LocalGenerator(model, ChatTokenizer(folder), settings.lookup_tokens, prefixes)

@@ -6,15 +6,16 @@ What is staged is seen by no reader. When it is published, and what it replaces,
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from rag.chunk import chunk_document
 from rag.embed import Embedder
 from rag.errors import ReadError
+from rag.hardware import thread_count
 from rag.plan import Found, spelled
 from rag.read import Limits, read_files
 from rag.records import Document
@@ -25,7 +26,12 @@ from rag.utf8 import storable
 
 __all__ = ["Job", "batches", "given_job", "read_jobs", "stage_batch"]
 
+# What is embedded and written together, some ten seconds of work: a killed run loses no more.
 _BATCH_DOCUMENTS = 64
+_BATCH_CHARS = 200_000
+
+_FILES_A_READER = 16  # a second process has to earn its start
+_PAGE_CHARS = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,12 @@ class Job:
     digest: str
     stamp: str
 
+    @property
+    def pages(self) -> int:
+        """How many pages there are; of what has none, how many would print."""
+        marked = sum(mark.kind == "page" for mark in self.document.marks)
+        return marked or 1 + len(self.document.text) // _PAGE_CHARS
+
 
 def given_job(document: Document, source: str) -> Job:
     """A document that is in memory already: its content is what its digest is made of."""
@@ -48,33 +60,54 @@ def given_job(document: Document, source: str) -> Job:
 
 def read_jobs(
     todo: list[Found], source: str, settings: Settings, failed: list[dict[str, str]]
-) -> Iterator[Job]:
-    """Read files one after the other. Those that can't be are put into `failed`, with the reason."""
+) -> Generator[Job]:
+    """Read files in order, the next batch while the caller embeds this one.
+
+    Those that can't be read are put into `failed`, with the reason. Close it to end the reading.
+    """
     limits = Limits(
         max_bytes=settings.max_file_mb * 1_000_000,
         seconds=settings.parse_seconds,
         memory_mb=settings.parse_memory_mb,
     )
     found = {item.id: item for item in todo}
-    for document_id, path, result in read_files([(one.id, one.path) for one in todo], limits):
-        if isinstance(result, ReadError):
-            failed.append({"path": spelled(path), "error": str(result)})
-            continue
-        item = found[document_id]
-        yield Job(result, source, spelled(item.path), item.hash, item.stamp)
+    items = [(one.id, one.path) for one in todo]
+    readers = min(thread_count(settings.threads), 1 + len(items) // _FILES_A_READER)
+    outcomes = read_files(items, limits, readers, ahead=_BATCH_DOCUMENTS)
+    with contextlib.closing(outcomes):
+        for document_id, path, result in outcomes:
+            if isinstance(result, ReadError):
+                failed.append({"path": spelled(path), "error": str(result)})
+                continue
+            item = found[document_id]
+            yield Job(result, source, spelled(item.path), item.hash, item.stamp)
 
 
 def batches(jobs: Iterable[Job]) -> Iterator[list[Job]]:
     """As many documents at a time as are embedded and written together."""
-    left = iter(jobs)
-    while batch := list(islice(left, _BATCH_DOCUMENTS)):
+    batch: list[Job] = []
+    chars = 0
+    for job in jobs:
+        batch.append(job)
+        chars += len(job.document.text)
+        if len(batch) == _BATCH_DOCUMENTS or chars >= _BATCH_CHARS:
+            yield batch
+            batch, chars = [], 0
+    if batch:
         yield batch
 
 
 def stage_batch(
-    batch: list[Job], store: Store, embedder: Embedder, settings: Settings
+    batch: list[Job],
+    store: Store,
+    embedder: Embedder,
+    settings: Settings,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> list[str]:
-    """Chunk and embed documents, and stage them in one short transaction; returns their ids."""
+    """Chunk and embed documents, and stage them in one short transaction; returns their ids.
+
+    `progress` is called with the share of their passages that are embedded.
+    """
     limit = min(settings.chunk_tokens, embedder.max_tokens - 2)
     if settings.whole_documents:
         limit = sys.maxsize
@@ -82,7 +115,10 @@ def stage_batch(
     chunks = [chunk for one in by_document for chunk in one]
     spans = [sentence_spans(chunk.text) for chunk in chunks]
     embedded = embedder.embed(
-        [chunk.text for chunk in chunks], [chunk.context for chunk in chunks], spans
+        [chunk.text for chunk in chunks],
+        [chunk.context for chunk in chunks],
+        spans,
+        lambda done: progress(done / len(chunks)),
     )
     at = 0
     with store.transaction():

@@ -1,4 +1,4 @@
-"""A CausalLM on OpenVINO: int4 weights, any x86 or Arm processor, no torch at run time."""
+"""A CausalLM on OpenVINO: 8-bit weights, any x86 or Arm processor, no torch at run time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from rag import adapter
 from rag.errors import ModelError
 from rag.generate import Logits, generator_name
-from rag.hardware import thread_count
+from rag.hardware import cpu_features, thread_count
+from rag.prefix import State
 from rag.settings import Settings
 
 __all__ = ["OpenVinoLM"]
@@ -35,21 +36,24 @@ class OpenVinoLM:
             "PERFORMANCE_HINT": "LATENCY",
             # The default stores keys and values in 8 bits: cutting the state would round them again.
             "KV_CACHE_PRECISION": "f32",
-            "CACHE_DIR": str(settings.cache / "compiled"),
         }
         self.adapted = False
         chosen = adapter.find(settings.adapter, settings.model)
+        loaded = adapter.load(chosen) if chosen else None
         try:
             core = openvino.Core()
             model = core.read_model(file)
-            if chosen:
-                adapter.attach_openvino(model, adapter.load(chosen))
+            if loaded:
+                adapter.attach_openvino(model, loaded)
             compiled = core.compile_model(model, "CPU", properties)
         except RuntimeError as error:
             raise ModelError(f"{file}: OpenVINO can't open it: {error}") from error
         self.name = generator_name(settings)
+        made = file.with_suffix(".bin").stat()
+        parts = (file, made.st_size, made.st_mtime_ns, loaded and loaded.name, properties)
+        self.fingerprint = repr((*parts, openvino.__version__, sorted(cpu_features())))
         self.length = 0
-        self._has_gate = chosen is not None
+        self._has_gate = loaded is not None
         self._request = compiled.create_infer_request()
 
     def forward(self, ids: Sequence[int]) -> Logits:
@@ -77,4 +81,14 @@ class OpenVinoLM:
             for state in self._request.query_state():
                 kept = np.ascontiguousarray(state.state.data[:, :, :length, :])
                 state.state = openvino.Tensor(kept)
+        self.length = length
+
+    def state(self) -> State:
+        return {state.name: state.state.data.copy() for state in self._request.query_state()}
+
+    def restore(self, state: State, length: int) -> None:
+        import openvino
+
+        for one in self._request.query_state():
+            one.state = openvino.Tensor(np.ascontiguousarray(state[one.name]))
         self.length = length

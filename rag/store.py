@@ -207,8 +207,8 @@ class Store(Database):
         """
         with self.transaction():
             self._grow()
-            generation = self.generation + 1
-            documents, chunks = self._log.begin(generation - 1, self.edition)
+            generation, before = self.generation + 1, self.edition
+            documents, chunks = self._log.begin(generation - 1, before)
             # Out of the way first (live = -n), so that files may swap their names.
             self.run_many(
                 "UPDATE documents SET live = ? WHERE live = 1 AND id = ?",
@@ -232,6 +232,8 @@ class Store(Database):
             self.set_meta("generation", str(generation))
             self.set_meta("edition", secrets.token_hex(8))
             self._log.end(generation, self.edition, documents, chunks)
+            changes = self._log.since(before, self.edition)
+            self._word_index.prepare(before, self.edition, changes, chunks)
         return generation
 
     def _make_live(self, ids: Sequence[str]) -> int:
@@ -344,7 +346,7 @@ class Store(Database):
             "WHERE d.live = 1 ORDER BY c.key",
             (json.dumps([int(key) for key in keys]),),
         )
-        return [_stored_chunk(row) for row in rows]
+        return _stored_chunks(rows)
 
     def search_words(
         self, question: str, limit: int, within: np.ndarray | None = None
@@ -362,13 +364,20 @@ def _pages(marks: str) -> int | None:
     return max(numbers, default=None)
 
 
-def _stored_chunk(row: tuple[Any, ...]) -> StoredChunk:
-    key, document, start, end, text, context, page, title, date, vector, spans, sentences = row
-    passage = np.frombuffer(vector, "<f2").astype(np.float32)
-    by_sentence = np.frombuffer(sentences, np.int8).astype(np.float32) / np.float32(127)
-    placed = json.loads(spans)
-    places = tuple((a, b) for a, b, _ in placed)
-    chunk = Chunk(document, start, end, text.replace(_NUL, "\0"), context, page)
-    shaped = by_sentence.reshape(len(places), len(passage))
-    pages = tuple(page for _, _, page in placed)
-    return StoredChunk(key, chunk, title, date, passage, places, shaped, pages)
+def _stored_chunks(rows: Sequence[tuple[Any, ...]]) -> list[StoredChunk]:
+    """Rows of chunks as values. All vectors are decoded at once: they are views of two arrays."""
+    passages = np.frombuffer(b"".join(row[9] for row in rows), "<f2").astype(np.float32)
+    passages = passages.reshape(len(rows), -1) if rows else passages
+    packed = np.frombuffer(b"".join(row[11] for row in rows), np.int8)
+    sentences = (packed.astype(np.float32) / np.float32(127)).reshape(-1, *passages.shape[1:])
+    found, at = [], 0
+    for row, passage in zip(rows, passages, strict=True):
+        key, document, start, end, text, context, page, title, date, _, spans, _ = row
+        placed = json.loads(spans)
+        chunk = Chunk(document, start, end, text.replace(_NUL, "\0"), context, page)
+        places = tuple((a, b) for a, b, _ in placed)
+        pages = tuple(page for _, _, page in placed)
+        theirs = sentences[at : at + len(placed)]
+        found.append(StoredChunk(key, chunk, title, date, passage, places, theirs, pages))
+        at += len(placed)
+    return found

@@ -9,7 +9,8 @@ from typing import Any
 from rag import adapter, convert
 from rag.errors import ModelError
 from rag.generate import Logits, generator_name
-from rag.hardware import has_native_bf16, thread_count
+from rag.hardware import cpu_features, has_native_bf16, thread_count
+from rag.prefix import State
 from rag.settings import Settings
 
 __all__ = ["TransformersLM"]
@@ -23,6 +24,7 @@ class TransformersLM:
             convert.offline()
         import torch
         from transformers import AutoModelForCausalLM, DynamicCache
+        from transformers import __version__ as version
 
         torch.set_num_threads(thread_count(settings.threads))
         dtype = torch.bfloat16 if has_native_bf16() else torch.float32
@@ -33,7 +35,11 @@ class TransformersLM:
         except (OSError, ValueError) as error:
             raise ModelError(f"{folder}: transformers can't open it: {error}") from error
         chosen = adapter.find(settings.adapter, settings.model)
-        self._gate = adapter.attach_torch(self._model, adapter.load(chosen)) if chosen else None
+        loaded = adapter.load(chosen) if chosen else None
+        self._gate = adapter.attach_torch(self._model, loaded) if loaded else None
+        threads = thread_count(settings.threads)
+        parts = (folder, folder.stat().st_mtime_ns, loaded and loaded.name, str(dtype), threads)
+        self.fingerprint = repr((*parts, torch.__version__, version, sorted(cpu_features())))
         self.adapted = False
         self.name = generator_name(settings)
         self.length = 0
@@ -64,4 +70,28 @@ class TransformersLM:
             self._cache = self._new_cache()
         else:
             self._cache.crop(length - self.length)  # how many to forget, as a negative number
+        self.length = length
+
+    def state(self) -> State:
+        import torch
+
+        # NumPy has no bfloat16: the bits travel as integers.
+        halves = {2: torch.int16, 4: torch.int32}
+        return {
+            f"{at}.{half}": tensor.contiguous().view(halves[tensor.element_size()]).numpy()
+            for at, layer in enumerate(self._cache.layers)
+            for half, tensor in (("keys", layer.keys), ("values", layer.values))
+        }
+
+    def restore(self, state: State, length: int) -> None:
+        import torch
+
+        self._cache = self._new_cache()
+        dtype = self._model.dtype
+        for at in range(len(state) // 2):
+            keys, values = (
+                torch.from_numpy(state[f"{at}.{half}"].copy()).view(dtype)
+                for half in ("keys", "values")
+            )
+            self._cache.update(keys, values, at)
         self.length = length

@@ -13,15 +13,16 @@ import pytest
 from fakes import TRUSTING, HashEmbedder, ScriptedGenerator
 from typer.testing import CliRunner
 
-import eval.bench.__main__ as bench
 from eval.bench import answers, start, users
+from eval.bench.__main__ import app
 from eval.bench.answers import Asked, summary
 from eval.bench.figures import Weights, attainable, fit_line, median
 from eval.bench.installed import closure, installed, split
 from eval.bench.part import Run, peak_memory_gb
 from eval.bench.plots import draw, points
 from eval.bench.results import Results, keep, read
-from eval.bench.table import Row, cells, rows, show
+from eval.bench.rows import Row, rows
+from eval.bench.table import cells, show
 from eval.bench.timed import Call, Timed
 from eval.bench.weights import weights_of
 from rag.errors import InputError
@@ -172,10 +173,16 @@ def test_calls_are_timed_though_their_reader_stops() -> None:
 
 
 @pytest.mark.usefixtures("trusting")
-def test_answers_are_measured() -> None:
+def test_answers_are_measured(tmp_path: Path) -> None:
+    asks = [{"id": "a", "question": "What is the toll?", "is_impossible": True, "answers": []}]
+    paragraph = {"context": "The toll of the old bridge is nine crowns.", "qas": asks}
+    (tmp_path / "squad2").mkdir()
+    file = tmp_path / "squad2" / "dev.json"
+    file.write_text(json.dumps({"data": [{"title": "Bridge", "paragraphs": [paragraph]}]}))
     found = answers.measure(
-        Run(questions=5, quick=True), embedder=HashEmbedder(), generator=Model()
+        Run(tmp_path, 5, quick=True), embedder=HashEmbedder(), generator=Model()
     )
+    assert found["squad"]["short"]["refused"]["n"] == 1
     for style in ("short", "full"):
         assert found["seeds"][style]["total_s"]["n"] >= 4
         assert found["seeds"][style]["refused"]["n"] == 5
@@ -195,6 +202,18 @@ def test_people_ask_at_once() -> None:
     for row in (found["1"], found["3"]):
         assert 0 < row["answer_p50_s"] <= row["answer_p95_s"]
         assert row["answers_per_minute"] > 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("trusting")
+def test_a_first_answer_is_timed_from_the_start_of_its_process() -> None:
+    found = start.measure(Run(questions=4, quick=True))
+    assert found["import_loads"] == []
+    stages = found["stages_s"]
+    assert list(stages)[-1] == "prompt read"
+    assert min(stages.values()) >= 0
+    assert sum(stages.values()) > stages["model opened"] > 0.1
+    assert found["whole_s"] >= found["first_token_s"] > stages["prompt read"] / 4
 
 
 def test_the_command_starts_and_says_how_long_it_took() -> None:
@@ -262,7 +281,24 @@ RESULTS: Results = {
     "peers": {
         "measured": "2026-01-02T03:44:05+00:00",
         "quick": False,
-        "values": {"txtai": {"total_s": {"n": 8, "value": 20.0}, "abstracts_per_s": 6.0}},
+        "values": {
+            "systems": {
+                "footnote": {"n": 8, "total_s": 5.0, "ingest_per_s": 21.0},
+                "txtai": {"n": 8, "total_s": 20.0, "ingest_per_s": 6.0, "first_token_s": None},
+                "haystack": {"skipped": "haystack-ai is not installed"},
+            }
+        },
+    },
+    "ingest": {
+        "measured": "2026-01-02T03:54:05+00:00",
+        "quick": False,
+        "values": {
+            **{"documents": 1000, "index_per_s": 20.0, "plain_encode_per_s": 8.0},
+            **{"index_tokens_per_s": 4000.0, "plain_encode_tokens_per_s": 2000.0},
+            **{"pdf_pages": 300, "pdf_s": 30.0, "pdf_read_s": 3.0, "pdf_chunk_s": 2.0},
+            **{"pdf_embed_s": 24.0, "pdf_write_s": 1.0, "files": 10_000},
+            **{"files_first_per_s": 900.0, "files_unchanged_s": 2.0},
+        },
     },
 }
 
@@ -281,9 +317,13 @@ def test_rows_have_their_limits_ratios_and_targets() -> None:
     # Four people wait 8.8 s where one waits 2: 1.1 times what a fair line must cost.
     assert found["4 at once: whole answer, p50"].ratio == pytest.approx(1.1)
     assert found["10,000 passages: search, p50"].ratio == pytest.approx(0.1)
-    assert found["txtai: total s"].n == 8
-    assert found["txtai: abstracts per s"].part == "peers"
-    less = Row("", "x", 1.0, "s", target=0.5)
+    indexed = [row.ratio for row in rows(RESULTS) if row.what == "documents indexed"]
+    assert indexed == pytest.approx([3.5, 2.5])  # beside txtai, and beside a plain encode
+    assert (found["answer as it was"].ratio, found["answer as it was"].beside) == (0.25, "txtai")
+    assert found["haystack"].value == "not measured: haystack-ai is not installed"
+    assert (found["tokens indexed"].ratio, found["tokens indexed"].reference) == (2, 2000)
+    assert found["PDF of 300 pages, searchable"].met is False
+    less = Row("x", 1.0, "s", target=0.5)
     assert (cells(less)[-1], cells(less)[-2]) == ("no", "≤ 0.5 s")
 
 
@@ -325,10 +365,6 @@ def test_plots_are_drawn_of_what_there_is(tmp_path: Path) -> None:
 
 
 def command(*arguments: object) -> Any:
-    import typer
-
-    app = typer.Typer()
-    app.command()(bench.main)
     return CliRunner().invoke(app, [str(one) for one in arguments])
 
 
@@ -345,12 +381,12 @@ def test_mistakes_are_named_in_one_line(tmp_path: Path) -> None:
 def test_a_part_that_fails_is_named_and_the_others_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FOOTNOTE_MODEL", "no-such-model")
+    monkeypatch.setenv("FOOTNOTE_EMBEDDER", "no-such-folder")
     file = tmp_path / "results.json"
     keep(file, "machine", RESULTS["machine"]["values"], quick=False)
-    done = command("answers", "--quick", "--json", file)
+    done = command("users", "--quick", "--json", file)
     assert done.exit_code == 1
-    assert "error: answers: model no-such-model" in done.stderr
-    assert "error: not measured: answers" in done.stderr
+    assert "error: users: embedder no-such-folder" in done.stderr
+    assert "error: not measured: users" in done.stderr
     assert "matrix products, float32" in done.stdout
     assert read(file).keys() == {"machine"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +37,11 @@ class OneHot:
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
 
-    def __call__(self, ids: np.ndarray, mask: np.ndarray) -> Vectors:
-        self.shapes.append(ids.shape)
-        assert ((ids > 0) <= (mask > 0)).all()
-        return np.eye(len(VOCABULARY), dtype=np.float32)[ids] + (mask == 0)[..., None] * 1e6
+    def __call__(self, batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> Iterator[Vectors]:
+        for ids, mask in batches:
+            self.shapes.append(ids.shape)
+            assert ((ids > 0) <= (mask > 0)).all()
+            yield np.eye(len(VOCABULARY), dtype=np.float32)[ids] + (mask == 0)[..., None] * 1e6
 
 
 def encoder(file: Path, forward: OneHot | None = None, max_tokens: int = 8) -> TokenEncoder:
@@ -91,7 +93,8 @@ def test_texts_come_back_in_their_order_whatever_the_batches(tokenizer_file: Pat
     for text, one in zip(texts, batched, strict=True):
         [alone] = encoder(tokenizer_file, max_tokens=300).embed([text])
         np.testing.assert_allclose(one.passage, alone.passage, atol=1e-6)
-    assert all(rows * columns <= 4096 for rows, columns in forward.shapes)
+    assert all(rows * columns <= 2048 + 7 * rows for rows, columns in forward.shapes)
+    assert all(columns % 8 == 0 for _, columns in forward.shapes)
     assert seen[-1] == 300
     assert seen == sorted(seen)
 
@@ -142,6 +145,40 @@ def test_the_real_model_agrees_with_sentence_transformers(runtime: str, settings
     found = np.stack([one.passage for one in embedder.embed(SENTENCES)])
     assert found.shape == (len(SENTENCES), embedder.dimensions)
     assert (found * expected).sum(axis=1).min() > 0.999
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_real_model_gives_a_text_the_same_bits_alone_and_among_others(
+    threads: int, settings: Settings
+) -> None:
+    pytest.importorskip("openvino")
+    cache = Path(os.environ.get("FOOTNOTE_CACHE", settings.cache))
+    changed = {"runtime": "openvino", "cache": cache, "threads": threads}
+    embedder = load_embedder(settings.model_copy(update=changed))
+    texts = [" ".join([*SENTENCES[:3]] * 4)[n : n + 9 * n] for n in range(1, 60)]
+    together = embedder.embed(texts)
+    for at in (0, 7, 18, 31, 58):
+        [alone] = embedder.embed([texts[at]])
+        np.testing.assert_array_equal(alone.passage, together[at].passage)
+
+
+@pytest.mark.slow
+def test_the_real_model_is_left_in_the_middle(settings: Settings) -> None:
+    """Whoever stops an embedding while batches are under way can go on with another."""
+    pytest.importorskip("openvino")
+    cache = Path(os.environ.get("FOOTNOTE_CACHE", settings.cache))
+    embedder = load_embedder(
+        settings.model_copy(update={"runtime": "openvino", "cache": cache, "threads": 2})
+    )
+
+    def stop(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embedder.embed([SENTENCES[5]] * 40, progress=stop)
+    [first, *others] = embedder.embed([SENTENCES[5]] * 20)
+    assert all((one.passage == first.passage).all() for one in others)
 
 
 @pytest.mark.slow

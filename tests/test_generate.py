@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from rag.convert import LOGITS_KEPT
 from rag.errors import ModelError
 from rag.generate import ChatTokenizer, Generation, LocalGenerator, Logits, Message, load_generator
+from rag.prefix import PrefixCache, State
 from rag.settings import Settings
 
 SIZE = 256 + len(CONTROL)
@@ -37,6 +38,7 @@ class Parrot:
     """
 
     name = "parrot"
+    fingerprint = "parrot 1"
 
     def __init__(
         self, tokenizer: ChatTokenizer, reply: str | list[int], grain: float = 0.0
@@ -74,6 +76,14 @@ class Parrot:
     def truncate(self, length: int) -> None:
         del self._seen[length:]
         self.length = len(self._seen)
+
+    def state(self) -> State:
+        return {"seen": np.array(self._seen)}
+
+    def restore(self, state: State, length: int) -> None:
+        self._seen = state["seen"].tolist()
+        self.length = len(self._seen)
+        assert self.length == length
 
 
 def last_place(seen: list[int], opening: list[int]) -> int | None:
@@ -214,6 +224,23 @@ def test_the_system_message_is_read_once(tokenizer: ChatTokenizer) -> None:
     assert read("Two?") == [rest]
     assert len(read("Two?", "Be long.")) == 2
     assert read("One?") == [constant, rest]
+
+
+def test_after_a_restart_the_system_message_is_known(
+    tokenizer: ChatTokenizer, tmp_path: Path
+) -> None:
+    def asked(adapted: bool) -> tuple[list[int], list[float]]:
+        model, record = Parrot(tokenizer, "Yes.", grain=0.01), Generation()
+        prefixes = PrefixCache(tmp_path, model.fingerprint)
+        generator = LocalGenerator(model, tokenizer, 6, prefixes)
+        assert "".join(generator.stream(ask("One?"), 9, record, adapted=adapted)) == "Yes."
+        return model.reads, record.logprobs
+
+    constant = len(encode(tokenizer, "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n"))
+    first, logprobs = asked(adapted=False)
+    assert first[0] == constant
+    assert asked(adapted=False) == (first[1:], logprobs), "the same bits, without that part"
+    assert asked(adapted=True)[0][0] == constant, "with the adapter it is another"
 
 
 def test_the_same_question_gives_the_same_bits_whatever_came_before(

@@ -1,154 +1,98 @@
-"""Measure indexing, starting up and answering on this machine, as ratios in one run.
+"""Speed on this machine as one table: `make bench`.
 
-    make bench                                    over the sample corpus
-    python -m eval.bench --data DIR               indexing over SciFact abstracts in DIR instead
+    python -m eval.bench                          every part but peers
+    python -m eval.bench start answers --quick    two of them, with few questions
+    python -m eval.bench --data DIR               with SQuAD 2.0 and SciFact of DIR as well
 
-Answers are timed in a process of their own, because loading is part of what a user waits for.
+Where an answer takes ten seconds, all of it takes an hour and a half, and --quick a quarter of one.
+Each part runs in a process of its own, so that loading and memory are its own. Results are written
+after each part; what an earlier run measured stays, and says when.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import resource
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from rag.collection import Collection
-from rag.convert import packaged_encoder
-from rag.hardware import cpu_features, pick_runtime
-from rag.read import find_files, read_files
-from rag.records import Document
-from rag.settings import Settings, load_settings
+from eval.bench.measure import PARTS, measured
+from eval.bench.part import Run
+from eval.bench.results import Results, keep, read
+from rag.errors import InputError, RagError
 
-_ROOT = Path(__file__).resolve().parents[2]
-_OUT = Path(__file__).with_name("results.json")
-_QUESTIONS = (
-    "When was the Budapest Memorandum signed?",
-    "Who represented the United Kingdom in Budapest?",
-    "How many staff work for NSATU?",
-    "Which countries were invited to join NATO at Bucharest?",
-    "What is the capital of Australia?",
-)
+_RESULTS = Path(__file__).with_name("results.json")
 
 
 def main(
-    data: Annotated[Path | None, typer.Option(help="A folder with scifact/corpus.jsonl.")] = None,
-    documents: Annotated[int, typer.Option(help="How many abstracts to index.")] = 1000,
-    rounds: Annotated[int, typer.Option(help="How often each question is asked.")] = 1,
+    parts: Annotated[
+        list[str] | None,
+        typer.Argument(help=f"Of {', '.join(PARTS)}; all but peers if none is named."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Benchmark data: a folder with squad2/ and scifact/.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Few questions, small collections.")
+    ] = False,
+    questions: Annotated[int | None, typer.Option(min=1, help="Of each corpus; 100.")] = None,
+    json_path: Annotated[
+        Path,
+        typer.Option(
+            "--json",
+            help="Write results here, plots beside them.",
+            show_default="eval/bench/results.json",
+        ),
+    ] = _RESULTS,
 ) -> None:
-    """Print every measurement and write them to eval/bench/results.json."""
-    settings = load_settings()
-    results: dict[str, Any] = {
-        "processor": sorted(cpu_features()),
-        "runtime": pick_runtime(settings.runtime),
-        "model": settings.model,
-    }
-    parts: dict[str, Callable[[], dict[str, float]]] = {
-        "indexing": lambda: _indexing(settings, data, documents),
-        "cold_start": _cold_start,
-        "warm": lambda: _warm(settings, rounds),
-    }
-    for name, part in parts.items():
-        results[name] = part()
-        typer.echo(f"{name}: {json.dumps(results[name])}")
-    _OUT.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    typer.echo(f"written to {_OUT}")
+    """Measure, print one table, and write results and plots."""
+    from eval.bench.plots import draw
+    from eval.bench.table import show
+
+    chosen = parts or list(PARTS[:-1])
+    try:
+        _check(chosen, data)
+        results = read(json_path)
+    except InputError as error:
+        raise _ended(str(error)) from None
+    if "answers" in chosen:  # they are told beside the machine's limits, of the same run
+        chosen = ["machine", *chosen]
+    chosen = list(dict.fromkeys(chosen))
+    run, failed = Run(data, questions, quick), []
+    for part in chosen:
+        typer.echo(f"measuring {part}", err=True)
+        try:
+            results = keep(json_path, part, measured(part, run), quick=quick)
+        except (RagError, OSError, ImportError) as error:
+            failed.append(part)
+            typer.echo(f"error: {part}: {error}", err=True)
+    show(_ordered(results), [part for part in chosen if part not in failed])
+    typer.echo(f"written to {json_path}")
+    for file in draw(results, json_path.parent / "plots"):
+        typer.echo(f"drawn: {file}")
+    if failed:
+        raise _ended(f"not measured: {', '.join(failed)}")
 
 
-def _texts(data: Path | None, limit: int) -> list[Document]:
-    if data is not None:
-        lines = (data / "scifact" / "corpus.jsonl").read_text("utf-8").split("\n")[:limit]
-        rows = [json.loads(line) for line in lines if line]
-        return [Document(row["_id"], row["text"], row["title"]) for row in rows]
-    files = find_files(_ROOT / "seeds" / "documents").files
-    read = [result for _, _, result in read_files(files) if isinstance(result, Document)]
-    return read[:limit]
+def _check(parts: list[str], data: Path | None) -> None:
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        raise InputError(f"no part {unknown[0]!r}: there are {', '.join(PARTS)}")
+    if data is not None and not data.is_dir():
+        raise InputError(f"--data {data}: no such folder")
 
 
-def _indexing(settings: Settings, data: Path | None, limit: int) -> dict[str, float]:
-    """Documents a second into a searchable collection, beside a plain encode of the same texts."""
-    from sentence_transformers import SentenceTransformer
-
-    documents = _texts(data, limit)
-    plain = SentenceTransformer(str(packaged_encoder("minilm")), device="cpu")
-    plain.encode(["warm up"])
-    started = time.perf_counter()
-    plain.encode([f"{one.title}. {one.text}" for one in documents], show_progress_bar=False)
-    encode_s = time.perf_counter() - started
-    with tempfile.TemporaryDirectory() as folder:
-        changed = settings.model_copy(update={"indexes": Path(folder)})
-        with Collection.open("bench", changed, create=True) as collection:
-            collection.embedder.embed(["warm up"])
-            started = time.perf_counter()
-            report = collection.put(documents, "bench")
-            index_s = time.perf_counter() - started
-    return {
-        "documents": len(documents),
-        "passages": report.chunks,
-        "plain_encode_per_s": round(len(documents) / encode_s, 2),
-        "index_per_s": round(len(documents) / index_s, 2),
-        "ratio": round(encode_s / index_s, 3),
-    }
+def _ordered(results: Results) -> Results:
+    return {part: results[part] for part in PARTS if part in results}
 
 
-def _cold_start() -> dict[str, float]:
-    """Seconds from starting the process to the first token, and its peak memory."""
-    code = (
-        "import time; t = time.perf_counter()\n"
-        "from rag.assistant import Assistant, Token\n"
-        "from rag.collection import Collection\n"
-        "from rag.settings import load_settings\n"
-        "s = load_settings(); c = Collection.open('seeds', s)\n"
-        f"for e in Assistant(c, s).stream({_QUESTIONS[0]!r}):\n"
-        "    if isinstance(e, Token): print(time.perf_counter() - t); break\n"
-        "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)\n"
-    )
-    started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
-    )
-    whole = time.perf_counter() - started
-    first, memory = (float(line) for line in done.stdout.split())
-    return {
-        "process_to_first_token_s": round(first, 2),
-        "process_s": round(whole, 2),
-        "peak_memory_gb": round(memory, 2),
-    }
+def _ended(message: str) -> typer.Exit:
+    typer.echo(f"error: {message}", err=True)
+    return typer.Exit(1)
 
 
-def _warm(settings: Settings, rounds: int) -> dict[str, float]:
-    """Medians over questions in one process, after the first."""
-    from rag.assistant import Assistant
-
-    with Collection.open("seeds", settings) as collection:
-        assistant = Assistant(collection, settings)
-        assistant.ask(_QUESTIONS[0], style="short")
-        answers = [assistant.ask(one) for _ in range(rounds) for one in _QUESTIONS]
-    written = [a for a in answers if a.timings.first_token_s is not None]
-    first = [a.timings.first_token_s or 0.0 for a in written]
-    speeds = [
-        (a.timings.generated_tokens - 1) / (a.timings.total_s - (a.timings.first_token_s or 0.0))
-        for a in written
-        if a.timings.generated_tokens > 1
-    ]
-    return {
-        "n": len(answers),
-        "first_token_s": round(statistics.median(first), 2),
-        "total_s": round(statistics.median(a.timings.total_s for a in written), 2),
-        "decode_per_s": round(statistics.median(speeds), 1),
-        "prompt_tokens": statistics.median(a.timings.prompt_tokens for a in written),
-        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
-    }
-
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command()(main)
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -1,6 +1,7 @@
 """Measure retrieval as a collection grows, beside the plain exact way of doing the same.
 
     python -m eval.bench.retrieval --sizes 10000,100000,1000000 --json PATH
+    python -m eval.bench.retrieval --folder DIR         collections are kept there, and used again
 
 Collections are made up (`eval.bench.generated`) in a temporary folder: about 3.5 kB a passage. The
 plain way is one exact float32 index over every vector, written anew with each change, and every row
@@ -27,6 +28,7 @@ from eval.bench.generated import DIMENSIONS, GivenEmbedder, fill_store
 from rag.collection import Collection
 from rag.current import CurrentIndex
 from rag.embed import Vectors
+from rag.part import LISTS, PROBED, Part
 from rag.records import Document
 from rag.retrieve import best_passages, rank_chunks
 from rag.scope import Scope
@@ -38,6 +40,8 @@ __all__ = ["measure", "on_paper"]
 
 _BYTES_A_PASSAGE = 4_000  # on disk while a collection is built
 _FETCHED, _COMPARED = 50, 10
+_ASKED, _MOST = "questions.json", 300  # kept with a collection
+_SCANNED = 300_000  # rows of the lists that are timed
 Row = dict[str, Any]
 
 
@@ -47,44 +51,44 @@ def main(
     ),
     json_path: Annotated[Path | None, typer.Option("--json", help="Write results here.")] = None,
     questions: Annotated[int, typer.Option(help="How many questions are asked of each.")] = 200,
+    folder: Annotated[
+        Path | None, typer.Option(help="Keep the collections here; use those that are here.")
+    ] = None,
 ) -> None:
     """Print one table, and what a hundred million passages would need."""
     counts = [int(size) for size in sizes.split(",")]
-    free = shutil.disk_usage(tempfile.gettempdir()).free
-    if max(counts) * _BYTES_A_PASSAGE > free:
+    place = folder or Path(tempfile.gettempdir())
+    place.mkdir(parents=True, exist_ok=True)
+    needed = _BYTES_A_PASSAGE * max([size for size in counts if not _filled(folder, size)] or [0])
+    if needed > shutil.disk_usage(place).free:
         raise typer.BadParameter(
-            f"{max(counts)} passages need {max(counts) * _BYTES_A_PASSAGE / 1e9:.0f} GB in "
-            f"{tempfile.gettempdir()}: free some, or set TMPDIR"
+            f"{max(counts)} passages need {needed / 1e9:.0f} GB in {place}: free some, or name "
+            "another --folder"
         )
-    rows = {size: measure(size, questions) for size in counts}
+    rows = {size: measure(size, questions, folder=folder) for size in counts}
     _print(rows)
     typer.echo(on_paper(rows[max(counts)], max(counts)))
     if json_path:
         json_path.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
 
 
-def measure(size: int, asked: int = 200, quiet: bool = False) -> Row:
-    """Every measurement of one collection; "plain_" ones are of the plain way."""
+def measure(size: int, asked: int = 200, quiet: bool = False, folder: Path | None = None) -> Row:
+    """Every measurement of one collection; "plain_" ones are of the plain way.
+
+    What is built is kept in `folder`; None keeps nothing.
+    """
     from rich.progress import Progress
 
-    with tempfile.TemporaryDirectory(prefix="footnote-bench-") as folder, Progress() as bars:
+    with tempfile.TemporaryDirectory(prefix="footnote-bench-") as scratch, Progress() as bars:
         bars.disable = quiet
-        settings = load_settings(indexes=Path(folder), embedder=GivenEmbedder.name)
-        (Path(folder) / "bench").mkdir()
-        store = Store(Path(folder) / "bench" / "collection.db")
+        root = folder / str(size) if folder else Path(scratch)
+        settings = load_settings(indexes=root, embedder=GivenEmbedder.name)
         task = bars.add_task(f"{size:,} passages", total=size)
-        row: dict[str, Any] = {}
-        row["fill_s"], (texts, vectors) = _timed(
-            lambda: fill_store(store, size, lambda done: bars.advance(task, done), asked)
-        )
-        task = bars.add_task("base", total=None)
-        current = CurrentIndex(store, Path(folder) / "bench", lambda: DIMENSIONS)
-        row["base_s"], _ = _timed(current.renew)
-        store.close()
-        bars.update(task, total=1, completed=1)
+        row, texts, vectors = _build(root, size, asked, lambda done: bars.advance(task, done))
+        bars.update(task, completed=size)
         given = (settings, texts, vectors)
         with multiprocessing.get_context("spawn").Pool(1) as fresh:
-            for part in (_read, _plain, _change):
+            for part in (_read, _plain, _change, _scan):
                 task = bars.add_task(part.__name__.strip("_"), total=None)
                 row |= fresh.apply(part, given)
                 bars.update(task, total=1, completed=1)
@@ -95,6 +99,33 @@ def measure(size: int, asked: int = 200, quiet: bool = False) -> Row:
     pairs = zip(row.pop("words_found"), row.pop("plain_words_found"), strict=False)
     row["words_overlap"] = float(np.mean([len(set(a) & set(b)) / len(b) for a, b in pairs if b]))
     return row
+
+
+def _filled(folder: Path | None, size: int) -> bool:
+    return bool(folder) and (Path(folder or "") / str(size) / _ASKED).exists()
+
+
+def _build(
+    root: Path, size: int, asked: int, progress: Callable[[int], None]
+) -> tuple[Row, list[str], Vectors]:
+    """Fill a collection and make its base, unless that was done; its questions and their vectors."""
+    (root / "bench").mkdir(parents=True, exist_ok=True)
+    about = root / _ASKED  # written last: what has none is begun anew
+    store = Store(root / "bench" / "collection.db")
+    if not about.exists():
+        store.close()
+        shutil.rmtree(root / "bench")
+        (root / "bench").mkdir()
+        store = Store(root / "bench" / "collection.db")
+        row: Row = {}
+        row["fill_s"], (texts, vectors) = _timed(lambda: fill_store(store, size, progress, _MOST))
+        current = CurrentIndex(store, root / "bench", lambda: DIMENSIONS)
+        row["base_s"], _ = _timed(current.renew)
+        np.save(root / "questions.npy", vectors)
+        about.write_text(json.dumps({"row": row, "texts": texts}) + "\n", "utf-8")
+    store.close()
+    kept = json.loads(about.read_text("utf-8"))
+    return kept["row"], kept["texts"][:asked], np.load(root / "questions.npy")[:asked]
 
 
 def _read(settings: Settings, texts: list[str], vectors: Vectors) -> dict[str, Any]:
@@ -209,7 +240,27 @@ def _change(settings: Settings, texts: list[str], vectors: Vectors) -> dict[str,
         row["add_s"] = statistics.median(added)
         row["delete_s"], _ = _timed(lambda: _delete(writer, reader, "zyzzyva0"))
         row["counts_s"], _ = _timed(writer.counts)
+        writer.forget(["zyzzyva1", "zyzzyva2"])  # a collection that is kept is as it was
     return row
+
+
+def _scan(settings: Settings, texts: list[str], vectors: Vectors) -> Row:
+    """Nanoseconds that a 1-bit row takes in inverted lists, as of a much larger collection."""
+    import faiss
+
+    store = Store(settings.indexes / "bench" / "collection.db")
+    keys = store.live_keys()[:_SCANNED]
+    rows = store.vectors_of(keys)[1]
+    store.close()
+    sample = rows[:: max(1, len(rows) // Part.sample_size(LISTS, len(rows)))]
+    lists = Part.empty(LISTS, sample, len(keys)).extended([(keys, rows)])
+    lists.search(vectors[0], _FETCHED)
+    stats: Any = faiss.cvar  # whose type hints are not whole
+    seen, started = stats.indexIVF_stats.ndis, time.thread_time()
+    for vector in vectors:
+        lists.search(vector, _FETCHED)
+    looked_at = max(1, stats.indexIVF_stats.ndis - seen)
+    return {"scan_ns": (time.thread_time() - started) * 1e9 / looked_at}
 
 
 def _add(writer: Collection, reader: Collection, name: str) -> None:
@@ -276,6 +327,7 @@ _SHOWN = (
     ("add one, found", "add_s", "plain_add_s", "s"),
     ("delete one, not found", "delete_s", "plain_add_s", "s"),
     ("make a base", "base_s", "", "s"),
+    ("a 1-bit row in lists", "scan_ns", "", "ns"),
 )
 
 
@@ -299,11 +351,12 @@ def on_paper(row: Row, size: int, passages: int = 100_000_000) -> str:
     """What `passages` would need on one machine, from what was measured at `size`."""
     base = passages * (DIMENSIONS / 8 + 8 + 8 + 8)  # a bit a dimension, two factors, an id, a key
     lists = int(2 * passages**0.5)
-    scanned = passages / 16
+    scanned, nanoseconds = passages * PROBED, row["scan_ns"]
     return (
         f"On paper, {passages:,} passages: base {base / 1e9:.1f} GB in memory "
         f"({lists:,} lists of 1-bit rows; a search looks at {scanned:,.0f} of them, "
-        f"{scanned * 5e-6:.0f} ms at 5 ns each), database {passages * 3.5e3 / 1e9:,.0f} GB at 3.5 kB, "
+        f"{scanned * nanoseconds / 1e6:.0f} ms at the {nanoseconds:.1f} ns measured), "
+        f"database {passages * 3.5e3 / 1e9:,.0f} GB at 3.5 kB, "
         f"filled in {row['fill_s'] / size * passages / 3600:,.0f} h without embedding; exact float32 "
         f"vectors alone would be {passages * DIMENSIONS * 4 / 1e9:,.0f} GB, and looking at them "
         f"{row['plain_dense_cpu_p50_ms'] / size * passages / 1000:.0f} s a question."

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -26,6 +26,8 @@ from rag.records import Document, Mark
 __all__ = ["Worker", "read_file", "read_files"]
 
 Outcome = tuple[str, Path, Document | ReadError]
+
+_AHEAD_BYTES = 32_000_000  # of files whose documents wait to be taken
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _MARK_KINDS = ("page", "slide", "sheet", "heading")
@@ -44,12 +46,16 @@ def read_file(path: Path, document_id: str, limits: Limits | None = None) -> Doc
 
 
 def read_files(
-    items: Iterable[tuple[str, Path]], limits: Limits | None = None, workers: int = 1
-) -> Iterator[Outcome]:
+    items: Iterable[tuple[str, Path]],
+    limits: Limits | None = None,
+    workers: int = 1,
+    ahead: int = 0,
+) -> Generator[Outcome]:
     """Yield `(document_id, path, Document or ReadError)` for each item, in their order.
 
     `items` are (document_id, path) pairs, as `find_files` gives them. `workers` processes read
-    ahead of the caller by a few files; they end with the iteration.
+    while the caller works, `ahead` files before it (at least two for each process) as long as
+    those are small; they end with the iteration.
     """
     chosen = limits or Limits()
     idle: SimpleQueue[Worker] = SimpleQueue()
@@ -66,22 +72,35 @@ def read_files(
         finally:
             idle.put(worker)
 
-    ahead: deque[Future[Outcome]] = deque()
+    most = max(ahead, 2 * len(everyone))
+    waiting: deque[tuple[Future[Outcome], int]] = deque()
+    held = 0
     with ThreadPoolExecutor(len(everyone), thread_name_prefix="read") as threads:
         try:
             for document_id, path in items:
-                ahead.append(threads.submit(read, document_id, path))
-                if len(ahead) > 2 * len(everyone):
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+                size = _size(path)
+                waiting.append((threads.submit(read, document_id, path), size))
+                held += size
+                while len(waiting) > most or (held > _AHEAD_BYTES and len(waiting) > 1):
+                    future, size = waiting.popleft()
+                    held -= size
+                    yield future.result()
+            while waiting:
+                yield waiting.popleft()[0].result()
         finally:
-            for future in ahead:
+            for future, _ in waiting:
                 future.cancel()
             for worker in everyone:
                 worker.close()  # ends what the threads wait for
     for worker in everyone:
         worker.close()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # whoever reads it says what is wrong
 
 
 class _Lost(Exception):
