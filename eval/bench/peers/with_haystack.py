@@ -12,13 +12,12 @@ from eval.bench.peers.task import Task
 
 __all__ = ["Haystack"]
 
-# The prompt of its first tutorial on retrieval.
+# Of the length and form that its first tutorial on retrieval shows: every document, the question.
 _TEMPLATE = """
-Given the following information, answer the question.
+Use these documents to answer the question.
 
-Context:
 {% for document in documents %}
-    {{ document.content }}
+{{ document.content }}
 {% endfor %}
 
 Question: {{question}}

@@ -12,12 +12,11 @@ from eval.bench.peers.task import Task
 
 __all__ = ["Txtai"]
 
-# The prompt of its documentation.
+# Of the length and form that its documentation shows: the question, then the context.
 _TEMPLATE = """
-Answer the following question using the provided context.
+Use this context to answer the question.
 
-Question:
-{question}
+Question: {question}
 
 Context:
 {context}
