@@ -229,7 +229,7 @@ def _texts(data: Path | None, limit: int) -> list[Document]:
         ]
     file = data / "scifact" / "corpus.jsonl"
     try:
-        lines = file.read_text("utf-8").splitlines()[:limit]
+        lines = [one for one in file.read_text("utf-8").split("\n") if one][:limit]
     except OSError as error:
         raise InputError(
             f"{file}: can't be read ({error.strerror}): give --data a folder that holds it"

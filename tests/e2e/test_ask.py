@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from rag.generate import Generation, LocalGenerator, load_generator
+from rag.prefix import PrefixCache
+from rag.prompt import NO_ANSWER
+from rag.settings import load_settings
+
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -92,16 +97,18 @@ def test_batch_answers_are_cited_exactly_refused_honestly_and_repeatable(
     assert original[citation["start"] : citation["end"]] == citation["quote"]
 
 
-def test_the_adapter_doubts_where_nothing_answers() -> None:
-    """The same passage and two questions: one that it answers, one that it only seems to."""
-    from rag.generate import Generation, load_generator
-    from rag.prompt import NO_ANSWER
-    from rag.settings import load_settings
+@pytest.fixture(scope="module")
+def generator() -> LocalGenerator:
+    loaded = load_generator(load_settings())
+    assert isinstance(loaded, LocalGenerator)
+    return loaded
 
+
+def test_the_adapter_doubts_where_nothing_answers(generator: LocalGenerator) -> None:
+    """The same passage and two questions: one that it answers, one that it only seems to."""
     passage = (
         "[Eastmere]\nThe harbour of Eastmere opened in 1887. Ada Quill designed the lighthouse."
     )
-    generator = load_generator(load_settings())
     doubt = {}
     for question in ("When did the harbour of Eastmere open?", "Who designed the harbour's crane?"):
         form = (
@@ -120,3 +127,29 @@ def test_the_adapter_doubts_where_nothing_answers() -> None:
     assert doubt["When", True] < 0.5, doubt
     assert doubt["Who ", True] > 2 * doubt["When", True], doubt
     assert doubt["Who ", True] != doubt["Who ", False], "the adapter is switched on and off"
+
+
+def test_what_was_kept_of_a_prompt_is_what_was_read(
+    generator: LocalGenerator, tmp_path: Path
+) -> None:
+    """To the bit, as after a restart: the constant part is read once, then restored."""
+    messages = [
+        {"role": "system", "content": "You say the names of colours, one at a time."},
+        {"role": "user", "content": "Begin with the colour of a ripe tomato."},
+    ]
+    fresh = LocalGenerator(
+        generator._model,
+        generator.tokenizer,
+        lookup_tokens=2,
+        prefixes=PrefixCache(tmp_path / "prefixes", generator._model.fingerprint),
+    )
+
+    def logprobs() -> list[float]:
+        fresh._forget()
+        record = Generation()
+        list(fresh.stream(messages, 8, record))
+        return record.logprobs
+
+    first = logprobs()
+    assert list((tmp_path / "prefixes").iterdir())
+    assert logprobs() == first
