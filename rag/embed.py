@@ -7,9 +7,10 @@ refers to. Vectors are float32 and of length 1, so an inner product is a cosine.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -67,7 +68,7 @@ class Embedder(Protocol):
 Batch = tuple[Tokens, Tokens]
 """Token ids and attention mask, each (rows, length)."""
 
-Forward = Callable[[Sequence[Batch]], Iterator[Vectors]]
+Forward = Callable[[Sequence[Batch]], Generator[Vectors]]
 """Batches -> the token outputs of each, (rows, length, d), in their order.
 
 An output may be overwritten once the next one is asked for.
@@ -121,17 +122,18 @@ class TokenEncoder:
         batches = [self._padded([encoded[item].ids for item in group]) for group in groups]
         results: list[Embedding | None] = [None] * len(texts)
         done = 0
-        outputs = self._forward(batches) if batches else iter(())
-        for group, (_, mask), output in zip(groups, batches, outputs, strict=True):
-            for row, item in enumerate(group):
-                size = int(mask[row].sum())
-                wanted = spans[item] if len(spans) else ()
-                shift = len(heads[item])
-                places = [(start + shift, end + shift) for start, end in wanted]
-                offsets = np.array(encoded[item].offsets[:size]).reshape(-1, 2)
-                results[item] = _pool(output[row, :size], offsets, places)
-            done += len(group)
-            progress(done)
+        outputs = self._forward(batches) if batches else _nothing()
+        with contextlib.closing(outputs):
+            for group, (_, mask), output in zip(groups, batches, outputs, strict=True):
+                for row, item in enumerate(group):
+                    size = int(mask[row].sum())
+                    wanted = spans[item] if len(spans) else ()
+                    shift = len(heads[item])
+                    places = [(start + shift, end + shift) for start, end in wanted]
+                    offsets = np.array(encoded[item].offsets[:size]).reshape(-1, 2)
+                    results[item] = _pool(output[row, :size], offsets, places)
+                done += len(group)
+                progress(done)
         return [one for one in results if one is not None]
 
     def _groups(self, lengths: Tokens) -> list[Tokens]:
@@ -155,6 +157,10 @@ class TokenEncoder:
             ids[at, : len(kept)] = kept
             mask[at, : len(kept)] = 1
         return ids, mask
+
+
+def _nothing() -> Generator[Vectors]:
+    yield from ()
 
 
 def _pool(outputs: Vectors, offsets: npt.NDArray[np.int64], spans: Sequence[Span]) -> Embedding:
@@ -204,7 +210,7 @@ def _openvino_encoder(name: str, folder: Path, settings: Settings) -> Embedder:
 
     compiled(1)  # opened now: a question should not wait for it
 
-    def forward(batches: Sequence[Batch]) -> Iterator[Vectors]:
+    def forward(batches: Sequence[Batch]) -> Generator[Vectors]:
         # A batch alone, as a question is, gets every thread. Of many each gets one thread: threads
         # that share a product wait for each other.
         streams = threads if len(batches) > 1 else 1
@@ -213,7 +219,7 @@ def _openvino_encoder(name: str, folder: Path, settings: Settings) -> Embedder:
     return TokenEncoder(name, made / "tokenizer.json", forward, 384, 256, batch_tokens=1024)
 
 
-def _several_at_once(compiled: Any, batches: Sequence[Batch], most: int) -> Iterator[Vectors]:
+def _several_at_once(compiled: Any, batches: Sequence[Batch], most: int) -> Generator[Vectors]:
     """The outputs of an OpenVINO model in order, while up to `most` further ones are under way."""
     busy: deque[Any] = deque()
     try:
@@ -232,8 +238,9 @@ def _several_at_once(compiled: Any, batches: Sequence[Batch], most: int) -> Iter
             request.wait()
             yield request.get_output_tensor(0).data
     finally:
-        for request in busy:
-            request.wait()  # a request that is freed while it runs takes the process with it
+        for request in busy:  # one that is freed while it runs takes the process with it
+            with contextlib.suppress(RuntimeError):
+                request.wait()
 
 
 def _torch_encoder(name: str, source: str, settings: Settings) -> Embedder:
@@ -255,7 +262,7 @@ def _torch_encoder(name: str, source: str, settings: Settings) -> Embedder:
     backbone = model[0].auto_model
     takes_types = "token_type_ids" in model.tokenizer.model_input_names
 
-    def forward(batches: Sequence[Batch]) -> Iterator[Vectors]:
+    def forward(batches: Sequence[Batch]) -> Generator[Vectors]:
         for ids, mask in batches:
             tokens, seen = torch.from_numpy(ids), torch.from_numpy(mask)
             extra = {"token_type_ids": torch.zeros_like(tokens)} if takes_types else {}

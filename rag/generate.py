@@ -184,7 +184,8 @@ def _compile(template: str) -> Any:
 class LocalGenerator:
     """A Generator over a CausalLM: greedy, deterministic, cancellable.
 
-    What the model knows of a prompt's constant part is kept in `prefixes`, where given.
+    What the model knows after a system message is kept in `prefixes`, where given; a prompt without
+    one may begin with a document's text, which is nobody's to keep.
     """
 
     def __init__(
@@ -265,22 +266,24 @@ class LocalGenerator:
             prefix = ids[:size]
             if self._prefix != prefix or self._model.length < size:
                 self._forget()
-                self._read_prefix(prefix)
+                self._read_prefix(prefix, keep=messages[0]["role"] == "system")
                 self._prefix = prefix
         self._model.truncate(size)
         self._prompt = ids
         return self._model.forward(ids[size:])
 
-    def _read_prefix(self, prefix: list[int]) -> None:
+    def _read_prefix(self, prefix: list[int], keep: bool) -> None:
         """Know the constant part: by heart, or else by reading it."""
-        adapted = self._model.adapted
-        known = self._prefixes.get(prefix, adapted) if self._prefixes and prefix else None
+        if not prefix:
+            return
+        prefixes, adapted = self._prefixes if keep else None, self._model.adapted
+        known = prefixes.get(prefix, adapted) if prefixes else None
         if known is not None:
             self._model.restore(known, len(prefix))
-        elif prefix:
-            self._model.forward(prefix)
-            if self._prefixes:
-                self._prefixes.put(prefix, adapted, self._model.state())
+            return
+        self._model.forward(prefix)
+        if prefixes:
+            prefixes.put(prefix, adapted, self._model.state())
 
     def _decode(
         self, prompt: list[int], logits: Logits, max_tokens: int

@@ -31,6 +31,7 @@ _BATCH_DOCUMENTS = 64
 _BATCH_CHARS = 200_000
 
 _FILES_A_READER = 16  # a second process has to earn its start
+_AHEAD = 16  # files read beside the embedding of those before them
 _PAGE_CHARS = 3000
 
 
@@ -73,7 +74,7 @@ def read_jobs(
     found = {item.id: item for item in todo}
     items = [(one.id, one.path) for one in todo]
     readers = min(thread_count(settings.threads), 1 + len(items) // _FILES_A_READER)
-    outcomes = read_files(items, limits, readers, ahead=_BATCH_DOCUMENTS)
+    outcomes = read_files(items, limits, readers, ahead=_AHEAD)
     with contextlib.closing(outcomes):
         for document_id, path, result in outcomes:
             if isinstance(result, ReadError):

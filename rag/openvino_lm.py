@@ -49,8 +49,9 @@ class OpenVinoLM:
         except RuntimeError as error:
             raise ModelError(f"{file}: OpenVINO can't open it: {error}") from error
         self.name = generator_name(settings)
-        made = file.with_suffix(".bin").stat()
-        parts = (file, made.st_size, made.st_mtime_ns, loaded and loaded.name, properties)
+        stats = [one.stat() for one in (file, file.with_suffix(".bin"))]
+        made = [(one.st_size, one.st_mtime_ns) for one in stats]
+        parts = (file, made, loaded and loaded.name, properties)
         self.fingerprint = repr((*parts, openvino.__version__, sorted(cpu_features())))
         self.length = 0
         self._has_gate = loaded is not None

@@ -45,9 +45,10 @@ class PrefixCache:
             if hashlib.sha256(data[_HASH:]).digest() != data[:_HASH]:
                 return None
             state: State = load(data[_HASH:])
-            os.utime(path)
         except (OSError, SafetensorError):
             return None
+        with contextlib.suppress(OSError):  # of a cache that is another user's
+            os.utime(path)
         return state
 
     def put(self, ids: Sequence[int], adapted: bool, state: State) -> None:

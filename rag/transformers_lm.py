@@ -38,7 +38,9 @@ class TransformersLM:
         loaded = adapter.load(chosen) if chosen else None
         self._gate = adapter.attach_torch(self._model, loaded) if loaded else None
         threads = thread_count(settings.threads)
-        parts = (folder, folder.stat().st_mtime_ns, loaded and loaded.name, str(dtype), threads)
+        files = [*sorted(folder.glob("*.safetensors")), folder / "config.json"]
+        made = [(file, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        parts = (made, loaded and loaded.name, str(dtype), threads)
         self.fingerprint = repr((*parts, torch.__version__, version, sorted(cpu_features())))
         self.adapted = False
         self.name = generator_name(settings)

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from rag.errors import RagError
 from rag.words import fold
 
 __all__ = ["Row", "WordFile", "extend_words", "tidy_words", "words_at", "words_available"]
@@ -33,6 +34,7 @@ _PREFIX, _SCRATCH, _SEAL = "words-", ".words-", "seal.json"
 _LOCKS = ".tantivy-"  # tantivy's own, empty: not part of what is sealed
 _HEAP = 50_000_000  # bytes of a writer, before it writes a segment
 _ANALYSER = "folded"
+_FORM = 1  # of fields and analyser: a folder of another is none
 
 
 def words_available() -> bool:
@@ -85,7 +87,9 @@ def words_at(folder: Path, edition: str) -> WordFile | None:
     path = folder / f"{_PREFIX}{edition}"
     try:
         sealed = json.loads((path / _SEAL).read_bytes())
-        if sealed["edition"] != edition or sealed["files"] != _digests(path):
+        if (sealed["form"], sealed["edition"]) != (_FORM, edition) or sealed["files"] != _digests(
+            path
+        ):
             return None
         return WordFile(path)
     except (OSError, ValueError, LookupError, TypeError):
@@ -106,14 +110,16 @@ def extend_words(
         if before:
             known = _linked(folder / f"{_PREFIX}{before}", scratch)
         _write(scratch, added, gone)
-        sealed = {"edition": edition, "files": _digests(scratch, known)}
+        sealed = {"form": _FORM, "edition": edition, "files": _digests(scratch, known)}
         with (scratch / _SEAL).open("w", encoding="utf-8") as file:
             json.dump(sealed, file)
             file.flush()
             os.fsync(file.fileno())
         scratch.rename(folder / f"{_PREFIX}{edition}")
-    except (OSError, ValueError, LookupError, TypeError):  # the second where the disk is full
+    except BaseException as error:  # tantivy's own end as what is no Exception
         shutil.rmtree(scratch, ignore_errors=True)
+        if isinstance(error, (KeyboardInterrupt, SystemExit, RagError)):
+            raise
         return False
     return True
 

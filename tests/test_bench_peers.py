@@ -91,7 +91,7 @@ def told(**fields: Any) -> Told:
 def test_a_worker_warms_up_and_asks_about_the_passages() -> None:
     peer = Recorded()
     row = measure(peer, TASK, ingests=True)
-    assert peer.held == [("a", "b"), ("a", "b", "c"), ("p", "q")]
+    assert peer.held == [("Warm up. a", "Warm up. b"), ("a", "b", "c"), ("p", "q")]
     assert peer.asked[1:] == ["Who?", "When?"]
     assert [one["text"] for one in row["told"]] == ["Who?", "When?"]
     assert row["index_s"] >= 0

@@ -243,6 +243,13 @@ def test_after_a_restart_the_system_message_is_known(
     assert asked(adapted=True)[0][0] == constant, "with the adapter it is another"
 
 
+def test_what_a_document_says_is_not_kept(tokenizer: ChatTokenizer, tmp_path: Path) -> None:
+    prefixes = PrefixCache(tmp_path / "prefixes", "parrot 1")
+    generator = LocalGenerator(Parrot(tokenizer, "Yes."), tokenizer, 6, prefixes)
+    list(generator.stream([{"role": "user", "content": "A passage."}], 9, Generation()))
+    assert not (tmp_path / "prefixes").exists()
+
+
 def test_the_same_question_gives_the_same_bits_whatever_came_before(
     tokenizer: ChatTokenizer,
 ) -> None:

@@ -57,7 +57,7 @@ def test_large_files_are_not_read_far_ahead(tmp_path: Path) -> None:
     items = ((asked.append(n) or str(n), tmp_path / f"{n}.txt") for n in range(6))
     with_ahead = read_files(items, ahead=6)
     next(with_ahead)
-    assert asked == [0, 1, 2]
+    assert asked == [0, 1]
     with_ahead.close()
 
 
@@ -89,7 +89,7 @@ def test_nothing_reads_on_when_indexing_is_stopped(settings: Settings, make_fold
     with Collection.open("papers", settings, create=True, embedder=HashEmbedder()) as opened:
         with pytest.raises(KeyboardInterrupt):
             opened.update(zoo, within=stop)
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads
         commands = [" ".join(one.cmdline()) for one in psutil.Process().children()]
         assert not [one for one in commands if "rag.read.worker" in one]
         assert opened.update(zoo).added == 150

@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -34,8 +35,19 @@ WHAT = "What is the toll of the old bridge?"
 
 
 class Model(ScriptedGenerator):
+    """Answers once it `may`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = threading.Event()
+        self.may.set()
+
     def _reply(self, again: bool) -> Any:
+        assert self.may.wait(30)
         return TEXT.strip() if again else "nine crowns"
+
+
+MODEL = Model()
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +60,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     embedder = HashEmbedder()
     with Collection.open("papers", settings, create=True, embedder=embedder) as made:
         made.put([Document("toll.txt", TEXT, "Tolls")], "given")
-    with opened(settings, embedder=embedder, model=Model()) as found:
+    with opened(settings, embedder=embedder, model=MODEL) as found:
         yield found
 
 
@@ -123,8 +135,13 @@ def test_a_question_goes_through_the_page_to_its_answer(services: Services) -> N
     sent = json.dumps({"collection": "papers", "do": "ask"})
 
     async def ask() -> list[Any]:
-        return [one async for one in events["submit"].fn(WHAT, sent, request)]
+        seen = []
+        async for one in events["submit"].fn(WHAT, sent, request):
+            seen.append(one)
+            MODEL.may.set()
+        return seen
 
+    MODEL.may.clear()
     shown = asyncio.run(ask())
     assert shown[0][0]["value"] == "" and shown[0][0]["stop_btn"] is True
     assert ":running:papers" in shown[0][2]

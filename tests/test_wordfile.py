@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +100,12 @@ def test_a_folder_that_cannot_be_made_costs_only_time(tmp_path: Path) -> None:
     assert not extend_words(tmp_path / "nowhere", "", "1-a", [(1, "", "cats")], ())
     assert not extend_words(tmp_path, "0-missing", "1-a", [(1, "", "cats")], ())
     assert folders(tmp_path) == []
+
+
+def test_a_folder_of_another_form_is_none(tmp_path: Path) -> None:
+    assert extend_words(tmp_path, "", "e1", [(1, "", "cats purr")], [])
+    seal = tmp_path / "words-e1" / "seal.json"
+    sealed = json.loads(seal.read_text())
+    assert words_at(tmp_path, "e1") is not None
+    seal.write_text(json.dumps(sealed | {"form": sealed["form"] + 1}))
+    assert words_at(tmp_path, "e1") is None

@@ -31,10 +31,12 @@ _SHORT_ONES = 3  # of these, with --quick
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An answer, and when its first words were shown: None where it refused without any."""
+    """An answer, when its first words were shown (None where it refused without any), and how many
+    tokens its sentences have (None where there are none)."""
 
     answer: Answer
     shown_s: float | None
+    written: int | None = None
 
 
 def measure(
@@ -64,33 +66,37 @@ def _corpus(
     suite: Suite, collection: Collection, settings: Settings, model: Timed
 ) -> dict[str, Any]:
     assistant = Assistant(collection, settings, cast(Generator, model))
-    _ask(assistant, suite.questions[0], "short")  # whatever is loaded at first use
+    _ask(assistant, suite.questions[0], "short", model)  # whatever is loaded at first use
     found: dict[str, Any] = {}
     for style in get_args(Style):
         model.calls.clear()
         what = f"{suite.name}, {style} answers"
-        asked = [_ask(assistant, one, style) for one in track(suite.questions, what)]
+        asked = [_ask(assistant, one, style, model) for one in track(suite.questions, what)]
         speeds = [speed for call in model.calls if (speed := call.tokens_per_s) is not None]
         found[style] = summary(asked, speeds)
     return found
 
 
-def _ask(assistant: Assistant, question: Question, style: Style) -> Asked:
+def _ask(assistant: Assistant, question: Question, style: Style, model: Timed) -> Asked:
     shown: float | None = None
+    before = len(model.calls)
     started = time.perf_counter()
     history = [dict(turn) for turn in question.history]
     for event in assistant.stream(question.question, history=history, style=style):
         if isinstance(event, Token) and shown is None:
             shown = time.perf_counter() - started
         elif isinstance(event, Finished):
-            return Asked(event.answer, shown)
+            # Sentences are asked for after the phrase, over what was read for it.
+            sentences = [call for call in model.calls[before:] if call.again]
+            return Asked(event.answer, shown, sentences[-1].generated_tokens if sentences else None)
     raise AssertionError("a stream ends with Finished")
 
 
 def summary(asked: Sequence[Asked], speeds: Sequence[float]) -> dict[str, Figure]:
     """Medians over the answers that the model was asked for; `speeds` are tokens a second.
 
-    `whole_s` is what such an answer would have taken with `WHOLE_TOKENS` tokens at the median speed.
+    `whole_s` is what one with sentences would have taken if they had `WHOLE_TOKENS` tokens, at the
+    median speed.
     A figure that nothing was measured for is left out.
     """
     times = [one.answer.timings for one in asked]
@@ -101,14 +107,19 @@ def summary(asked: Sequence[Asked], speeds: Sequence[float]) -> dict[str, Figure
         "total_s": [one.total_s for one in read],
         "retrieve_s": [one.retrieve_s for one in times],
         "prompt_tokens": [one.prompt_tokens for one in read],
-        "generated_tokens": [one.generated_tokens for one in read],
+        "generated_tokens": [one.written for one in asked if one.written],
         "tokens_per_s": list(speeds),
     }
     found = {name: median(values) for name, values in lists.items() if values}
     if speeds:
         speed = found["tokens_per_s"]["value"]
-        whole = [one.total_s + (WHOLE_TOKENS - one.generated_tokens) / speed for one in read]
-        found["whole_s"] = median(whole)
+        whole = [
+            one.answer.timings.total_s + (WHOLE_TOKENS - one.written) / speed
+            for one in asked
+            if one.written
+        ]
+        if whole:
+            found["whole_s"] = median(whole)
     refused = sum(one.answer.refused for one in asked)
     found["refused"] = {"n": len(asked), "value": refused / len(asked)}
     return found
@@ -119,10 +130,8 @@ def _prompts(model: Timed, lengths: Sequence[int]) -> dict[str, Any]:
     tokens, seconds = [], []
     for at, length in enumerate(track(lengths, "prompts of several lengths")):
         words = " ".join(f"{_WORDS[(n * (at + 3)) % len(_WORDS)]}" for n in range(length))
-        messages: list[Message] = [
-            {"role": "system", "content": f"Prompt {at}."},
-            {"role": "user", "content": words},
-        ]
+        # No system message: of that, what an earlier run knew would not be read again.
+        messages: list[Message] = [{"role": "user", "content": f"Prompt {at}. {words}"}]
         record = Generation()
         for _ in model.stream(messages, 1, record):
             pass

@@ -27,7 +27,7 @@ __all__ = ["Worker", "read_file", "read_files"]
 
 Outcome = tuple[str, Path, Document | ReadError]
 
-_AHEAD_BYTES = 32_000_000  # of files whose documents wait to be taken
+_AHEAD_BYTES = 8_000_000  # of files whose documents wait to be taken
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _MARK_KINDS = ("page", "slide", "sheet", "heading")
