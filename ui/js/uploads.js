@@ -9,6 +9,7 @@
   let place; // the view's container, made by the shell
   let polling = 0;
   let busy = false; // whether something was being read when last looked
+  let ended; // the number of the last run that has ended
   let told = ""; // the tasks as they are shown
 
   const name = () => fn.state.collection;
@@ -140,8 +141,11 @@
     clearTimeout(polling);
     if (active.length) polling = setTimeout(poll, POLL_MS);
     else settle();
-    if (busy !== active.length > 0) documents.refresh();
+    // A quick run has ended before it was ever seen to be under way.
+    const last = tasks.filter((one) => !active.includes(one)).at(-1)?.number;
+    if (busy !== active.length > 0 || ended !== last) documents.refresh();
     busy = active.length > 0;
+    ended = last;
   }
 
   // Files that arrived are in the list now.
