@@ -30,6 +30,7 @@ from ui.talk import Talk
 __all__ = ["build"]
 
 _POLL_S = 0.05
+_SETTLED_S = 0.4
 _BEAT_S = 0.1  # the least time between two pictures of a growing answer
 
 Updates = tuple[Any, Any, Any]
@@ -60,6 +61,10 @@ def build(services: Services) -> gr.Blocks:
             cleared = {"value": ""} if typed else {}
             yield _box(busy=busy, **cleared), talk.messages(), talk.told()
             if talk.job is None:
+                # What an older request sent may arrive after this: the box is said again.
+                await asyncio.sleep(_SETTLED_S)
+                if current.get(session) is context:
+                    yield _box(busy=False), gr.skip(), gr.skip()
                 return
             with services.desk.watch(talk.job) as job:
                 shown = -1
