@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from eval.metrics.confidence import reliability, risk_coverage
 
-__all__ = ["figures"]
+__all__ = ["figures", "svg"]
 
 _INK, _ACCENT, _PALE = "#333333", "#1f5fa8", "#c9d8ea"
 
@@ -61,22 +61,30 @@ def _histogram(axes: Any, values: Sequence[float], unit: str) -> None:
     axes.legend(frameon=False)
 
 
-def _draw(paint: Any) -> str:
+def _draw(paint: Callable[[Any], None]) -> str:
+    text = svg(paint, (4.2, 3))
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    # In an HTML page the name spaces are known; without them no address is left in the file.
+    text = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", text)
+    return text.replace("xlink:href", "href")
+
+
+def svg(paint: Callable[[Any], None], size: tuple[float, float]) -> str:
+    """An SVG file's text: what `paint` draws on the axes that it is given, `size` in inches.
+
+    The same drawing gives the same bytes.
+    """
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with rc_context({"svg.hashsalt": "footnote", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(4.2, 3), layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         axes.spines[["top", "right"]].set_visible(False)
         paint(axes)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None})
-    svg = out.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    # In an HTML page the name spaces are known; without them no address is left in the file.
-    svg = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", svg)
-    return svg.replace("xlink:href", "href")
+    return out.getvalue()

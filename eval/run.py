@@ -10,7 +10,6 @@ A run that was killed goes on where it stopped. Nothing is judged here.
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
 import os
 import platform
@@ -27,6 +26,7 @@ from eval.cache import Cache
 from eval.engine import Engine
 from eval.keywords import Keywords
 from eval.records import Question, Sample, Suite, digest, documents_digest
+from eval.versions import versions
 from rag.errors import InputError
 from rag.hardware import cpu_features
 from rag.records import Document
@@ -219,7 +219,7 @@ def _header(suite: Suite, engine: Engine, plan: Plan) -> dict[str, Any]:
         "engine": described,
         "fingerprint": digest(identity),
         "hardware": _hardware(),
-        "packages": _packages(),
+        "packages": versions(_PACKAGES),
         "finished": False,
         "timings": {"started": datetime.now(UTC).isoformat(timespec="seconds")},
     }
@@ -235,16 +235,6 @@ def _hardware() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gb": round(pages / 2**30, 1),
     }
-
-
-def _packages() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _resume(out: Path, header: Mapping[str, Any], questions: Sequence[Question]) -> set[str]:

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from rag.changes import Changes
+from rag.changes import ChangeLog
 from rag.database import Database
 from rag.wordfile import (
     Row,
@@ -66,19 +66,21 @@ class WordIndex:
         self._counts: dict[str, int] = {}
         self._opened: tuple[str, WordFile | None] = ("", None)
 
-    def prepare(self, before: str, edition: str, changes: Changes | None, chunks: int) -> None:
+    def prepare(self, before: str, edition: str, log: ChangeLog, chunks: int) -> None:
         """Make the folder of an edition that is about to be published, and tidy up.
 
-        Part of the transaction that publishes: `changes` leads from edition `before`, which readers
-        still see and whose folder is kept, to what the tables hold now, `chunks` rows.
+        Part of the transaction that publishes: `log` leads from edition `before`, which readers still
+        see and whose folder is kept, to what the tables hold now, `chunks` rows.
         """
         if self._folder is None:
             return
-        if chunks > LARGE and changes is not None and self._at(before):
-            rows = self._rows(changes.added)
-            extend_words(self._folder, before, edition, rows, changes.gone.tolist())
-        elif chunks > LARGE:
-            extend_words(self._folder, "", edition, self._rows(None), ())
+        if chunks > LARGE:
+            changes = log.since(before, edition) if self._at(before) else None
+            if changes is not None:
+                rows = self._rows(changes.added)
+                extend_words(self._folder, before, edition, rows, changes.gone.tolist())
+            else:
+                extend_words(self._folder, "", edition, self._rows(None), ())
         tidy_words(self._folder, (before, edition))
 
     def _rows(self, keys: np.ndarray | None) -> Iterator[Row]:

@@ -10,8 +10,8 @@ import numpy as np
 from rag import adapter
 from rag.errors import ModelError
 from rag.generate import Logits, generator_name
-from rag.hardware import cpu_features, thread_count
-from rag.prefix import State
+from rag.hardware import thread_count
+from rag.prefix import State, fingerprint
 from rag.settings import Settings
 
 __all__ = ["OpenVinoLM"]
@@ -49,10 +49,9 @@ class OpenVinoLM:
         except RuntimeError as error:
             raise ModelError(f"{file}: OpenVINO can't open it: {error}") from error
         self.name = generator_name(settings)
-        stats = [one.stat() for one in (file, file.with_suffix(".bin"))]
-        made = [(one.st_size, one.st_mtime_ns) for one in stats]
-        parts = (file, made, loaded and loaded.name, properties)
-        self.fingerprint = repr((*parts, openvino.__version__, sorted(cpu_features())))
+        files = [file, file.with_suffix(".bin")]
+        adapted_by = loaded and loaded.name
+        self.fingerprint = fingerprint(files, adapted_by, properties, openvino.__version__)
         self.length = 0
         self._has_gate = loaded is not None
         self._request = compiled.create_infer_request()

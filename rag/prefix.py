@@ -18,13 +18,21 @@ from typing import Any
 
 import numpy.typing as npt
 
-__all__ = ["PrefixCache", "State"]
+from rag.hardware import cpu_features
+
+__all__ = ["PrefixCache", "State", "fingerprint"]
 
 State = dict[str, npt.NDArray[Any]]
 """Arrays by name, as a model gave them; only that model knows what they mean."""
 
 _KEPT = 16  # files; the longest unused go first
 _HASH = 32  # bytes of a SHA-256
+
+
+def fingerprint(files: Sequence[Path], *others: object) -> str:
+    """What a model's numbers depend on: its files as they are, this processor, and `others`."""
+    stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return repr((stats, sorted(cpu_features()), others))
 
 
 class PrefixCache:

@@ -232,8 +232,7 @@ class Store(Database):
             self.set_meta("generation", str(generation))
             self.set_meta("edition", secrets.token_hex(8))
             self._log.end(generation, self.edition, documents, chunks)
-            changes = self._log.since(before, self.edition)
-            self._word_index.prepare(before, self.edition, changes, chunks)
+            self._word_index.prepare(before, self.edition, self._log, chunks)
         return generation
 
     def _make_live(self, ids: Sequence[str]) -> int:

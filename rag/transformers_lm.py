@@ -9,8 +9,8 @@ from typing import Any
 from rag import adapter, convert
 from rag.errors import ModelError
 from rag.generate import Logits, generator_name
-from rag.hardware import cpu_features, has_native_bf16, thread_count
-from rag.prefix import State
+from rag.hardware import has_native_bf16, thread_count
+from rag.prefix import State, fingerprint
 from rag.settings import Settings
 
 __all__ = ["TransformersLM"]
@@ -26,7 +26,8 @@ class TransformersLM:
         from transformers import AutoModelForCausalLM, DynamicCache
         from transformers import __version__ as version
 
-        torch.set_num_threads(thread_count(settings.threads))
+        threads = thread_count(settings.threads)
+        torch.set_num_threads(threads)
         dtype = torch.bfloat16 if has_native_bf16() else torch.float32
         try:
             self._model: Any = AutoModelForCausalLM.from_pretrained(
@@ -37,11 +38,11 @@ class TransformersLM:
         chosen = adapter.find(settings.adapter, settings.model)
         loaded = adapter.load(chosen) if chosen else None
         self._gate = adapter.attach_torch(self._model, loaded) if loaded else None
-        threads = thread_count(settings.threads)
         files = [*sorted(folder.glob("*.safetensors")), folder / "config.json"]
-        made = [(file, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-        parts = (made, loaded and loaded.name, str(dtype), threads)
-        self.fingerprint = repr((*parts, torch.__version__, version, sorted(cpu_features())))
+        adapted_by = loaded and loaded.name
+        self.fingerprint = fingerprint(
+            files, adapted_by, str(dtype), threads, torch.__version__, version
+        )
         self.adapted = False
         self.name = generator_name(settings)
         self.length = 0

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 
 from eval.bench.part import Run, counting
 from eval.footnote import RagEngine
 from eval.records import Suite
-from eval.suites import Options, find, load
+from eval.suites import Options, beir, find, load
 from rag.collection import Collection
 from rag.embed import Embedder
+from rag.errors import InputError
+from rag.records import Document
 from rag.settings import Settings
 
-__all__ = ["collection_of", "corpora"]
+__all__ = ["abstracts", "collection_of", "corpora"]
+
+
+def abstracts(data: Path, limit: int) -> list[Document]:
+    """SciFact's first abstracts, of a folder of benchmark data.
+
+    Raises:
+        InputError: the folder lacks the file.
+    """
+    path = data / find("scifact").folder / "corpus.jsonl"
+    if not path.is_file():
+        raise InputError(f"{path}: can't be read (no such file): check --data")
+    return list(islice(beir.documents(path), limit))
 
 
 def corpora(run: Run) -> list[Suite]:

@@ -14,6 +14,7 @@ __all__ = [
     "fit_line",
     "median",
     "percentile",
+    "speed",
 ]
 
 Figure = dict[str, float]
@@ -22,6 +23,7 @@ Figure = dict[str, float]
 WHOLE_TOKENS = 64
 """Answers differ in length: what a whole one takes is told for this one."""
 _FEWEST = 5
+_FEWEST_TOKENS = 8  # of a reply, for its speed to mean something
 _RESAMPLES = 2000
 
 
@@ -47,6 +49,11 @@ def median(values: Sequence[float]) -> Figure:
         ).confidence_interval
         figure |= {"low": float(found.low), "high": float(found.high)}
     return figure
+
+
+def speed(tokens: int, seconds: float) -> float | None:
+    """Tokens a second after the first of `tokens`, which took `seconds` from it; None for a few."""
+    return (tokens - 1) / seconds if tokens >= _FEWEST_TOKENS and seconds > 0 else None
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -12,16 +12,17 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 
+from eval.bench.corpus import abstracts
 from eval.bench.generated import DIMENSIONS, GivenEmbedder
-from eval.bench.part import track
+from eval.bench.part import timed, track
 from rag.chunk import chunk_document
 from rag.collection import Collection
 from rag.convert import packaged_encoder
@@ -130,10 +131,10 @@ def _abstracts(settings: Settings, texts: list[Document], watch: StopWatch) -> d
     for turn in track(range(_ROUNDS), "abstracts"):
         watch.restart()
         with Collection.open(f"abstracts{turn}", settings, create=True, embedder=watch) as made:
-            seconds, report = _timed(lambda made=made: made.put(texts, "bench"))  # type: ignore[misc]
+            seconds, report = timed(lambda made=made: made.put(texts, "bench"))  # type: ignore[misc]
             passages = report.chunks
         ours.append(seconds)
-        theirs.append(_timed(lambda: plain.encode(whole, show_progress_bar=False))[0])
+        theirs.append(timed(lambda: plain.encode(whole, show_progress_bar=False))[0])
     ours_s, theirs_s = statistics.median(ours), statistics.median(theirs)
     read = sum(min(size + 2, 256) for size in watch.count(whole))
     tokens = watch.tokens
@@ -159,11 +160,11 @@ def _long_file(
     write_pdf(file, words, pages)
     watch.restart()
     with Collection.open("long", settings, create=True, embedder=watch) as collection:
-        whole, report = _timed(lambda: collection.update(file))
+        whole, report = timed(lambda: collection.update(file))
     if report.documents != 1:
         raise InputError(f"{file}: was not indexed: {report.failed}")
-    read, document = _timed(lambda: read_file(file, "long.pdf"))
-    chunk, _ = _timed(lambda: _cut(document, watch, settings))
+    read, document = timed(lambda: read_file(file, "long.pdf"))
+    chunk, _ = timed(lambda: _cut(document, watch, settings))
     stages = {"read_s": read, "chunk_s": chunk, "embed_s": watch.seconds}
     stages["write_s"] = max(0.0, whole - sum(stages.values()))
     return {
@@ -190,8 +191,8 @@ def _unchanged(settings: Settings, folder: Path, files: int) -> dict[str, float]
     given = GivenEmbedder([], np.zeros((0, DIMENSIONS), np.float32))
     named = settings.model_copy(update={"embedder": given.name})
     with Collection.open("files", named, create=True, embedder=given) as collection:
-        first, _ = _timed(lambda: collection.update(folder))
-        again, report = _timed(lambda: collection.update(folder))
+        first, _ = timed(lambda: collection.update(folder))
+        again, report = timed(lambda: collection.update(folder))
     if report.unchanged != files:
         raise InputError(f"{folder}: {report.unchanged} of {files} files were found unchanged")
     return {"files": files, "files_first_per_s": files / first, "files_unchanged_s": again}
@@ -227,27 +228,7 @@ def _texts(data: Path | None, limit: int) -> list[Document]:
             Document(f"{n}-{one.id}", one.text, one.title)
             for n, one in enumerate(islice(cycle(read), min(limit, 100)))
         ]
-    file = data / "scifact" / "corpus.jsonl"
-    try:
-        lines = [one for one in file.read_text("utf-8").split("\n") if one][:limit]
-    except OSError as error:
-        raise InputError(
-            f"{file}: can't be read ({error.strerror}): give --data a folder that holds it"
-        ) from None
-    return list(_documents(lines))
-
-
-def _documents(lines: Sequence[str]) -> Iterator[Document]:
-    for line in lines:
-        row = json.loads(line)
-        text = row["text"] if isinstance(row["text"], str) else " ".join(row["text"])
-        yield Document(str(row["_id"]), text, row["title"])
-
-
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    started = time.perf_counter()
-    result = work()
-    return time.perf_counter() - started, result
+    return abstracts(data, limit)
 
 
 def _print(row: dict[str, float]) -> None:

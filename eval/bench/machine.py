@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 from eval.bench.installed import installed
 from eval.bench.part import Run, counting
+from eval.versions import versions
 from rag.hardware import cpu_features, has_native_bf16, pick_runtime, thread_count
 from rag.settings import Settings, load_settings
 
@@ -37,7 +37,7 @@ def measure(run: Run) -> dict[str, Any]:
         "memory_gb": _memory_gb(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "packages": _versions(),
+        "packages": versions(_PACKAGES),
         "model": settings.model,
         "runtime": pick_runtime(settings.runtime),
         **limits,
@@ -87,13 +87,3 @@ def _memory_gb() -> float:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     except (ValueError, OSError, AttributeError):
         return 0.0
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

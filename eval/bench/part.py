@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["Counted", "Run", "counting", "peak_memory_gb", "track"]
+__all__ = ["Counted", "Run", "counting", "peak_memory_gb", "timed", "track"]
 
 _QUICK, _USUAL = 6, 100
 T = TypeVar("T")
@@ -52,6 +53,13 @@ def counting(what: str) -> Iterator[Counted]:
             bars.update(task, completed=done, total=of)
 
         yield told
+
+
+def timed(work: Callable[[], T]) -> tuple[float, T]:
+    """Seconds that `work` took, and what it returned."""
+    started = time.perf_counter()
+    result = work()
+    return time.perf_counter() - started, result
 
 
 def peak_memory_gb() -> float:

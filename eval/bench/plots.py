@@ -8,6 +8,7 @@ from typing import Any
 
 from eval.bench.figures import Weights, attainable
 from eval.bench.results import Results
+from eval.plots import svg
 
 __all__ = ["Point", "draw", "points"]
 
@@ -103,17 +104,10 @@ def _retrieval(axes: Any, sizes: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def _save(paint: Callable[[Any], None], file: Path) -> Path:
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    with rc_context({"svg.hashsalt": "footnote", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(6, 4), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        axes.spines[["top", "right"]].set_visible(False)
+    def with_legend(axes: Any) -> None:
         paint(axes)
         if axes.get_legend_handles_labels()[1]:
             axes.legend(frameon=False)
-        figure.savefig(file, format="svg", metadata={"Date": None})
+
+    file.write_text(svg(with_legend, (6, 4)), "utf-8")
     return file

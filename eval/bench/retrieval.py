@@ -25,6 +25,7 @@ import numpy as np
 import typer
 
 from eval.bench.generated import DIMENSIONS, GivenEmbedder, fill_store
+from eval.bench.part import timed
 from rag.collection import Collection
 from rag.current import CurrentIndex
 from rag.embed import Vectors
@@ -102,7 +103,7 @@ def measure(size: int, asked: int = 200, quiet: bool = False, folder: Path | Non
 
 
 def _filled(folder: Path | None, size: int) -> bool:
-    return bool(folder) and (Path(folder or "") / str(size) / _ASKED).exists()
+    return folder is not None and (folder / str(size) / _ASKED).exists()
 
 
 def _build(
@@ -118,9 +119,9 @@ def _build(
         (root / "bench").mkdir()
         store = Store(root / "bench" / "collection.db")
         row: Row = {}
-        row["fill_s"], (texts, vectors) = _timed(lambda: fill_store(store, size, progress, _MOST))
+        row["fill_s"], (texts, vectors) = timed(lambda: fill_store(store, size, progress, _MOST))
         current = CurrentIndex(store, root / "bench", lambda: DIMENSIONS)
-        row["base_s"], _ = _timed(current.renew)
+        row["base_s"], _ = timed(current.renew)
         np.save(root / "questions.npy", vectors)
         about.write_text(json.dumps({"row": row, "texts": texts}) + "\n", "utf-8")
     store.close()
@@ -210,7 +211,7 @@ def _plain(settings: Settings, texts: list[str], vectors: Vectors) -> dict[str, 
             rank_chunks(texts[at], vectors[at], store, cast(Any, index), settings), store, few
         )
 
-    row: dict[str, Any] = {"plain_add_s": _timed(write)[0], "plain_open_s": _timed(read)[0]}
+    row: dict[str, Any] = {"plain_add_s": timed(write)[0], "plain_open_s": timed(read)[0]}
     few = settings.top_k
     some = min(len(texts), 50)
     row |= _spread("plain_dense", lambda at: index.search(vectors[at], _FETCHED), some)
@@ -236,11 +237,11 @@ def _change(settings: Settings, texts: list[str], vectors: Vectors) -> dict[str,
         writer._current.get()
         added = []
         for n in range(3):
-            taken, _ = _timed(lambda n=n: _add(writer, reader, f"zyzzyva{n}"))  # type: ignore[misc]
+            taken, _ = timed(lambda n=n: _add(writer, reader, f"zyzzyva{n}"))  # type: ignore[misc]
             added.append(taken)
         row["add_s"] = statistics.median(added)
-        row["delete_s"], _ = _timed(lambda: _delete(writer, reader, "zyzzyva0"))
-        row["counts_s"], _ = _timed(writer.counts)
+        row["delete_s"], _ = timed(lambda: _delete(writer, reader, "zyzzyva0"))
+        row["counts_s"], _ = timed(writer.counts)
         writer.forget(["zyzzyva1", "zyzzyva2"])  # a collection that is kept is as it was
     return row
 
@@ -272,12 +273,6 @@ def _add(writer: Collection, reader: Collection, name: str) -> None:
 def _delete(writer: Collection, reader: Collection, name: str) -> None:
     writer.forget([name])
     assert name not in {hit.document for hit in reader.search(name, 50)}
-
-
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    started = time.perf_counter()
-    result = work()
-    return time.perf_counter() - started, result
 
 
 def _spread(name: str, ask: Callable[[int], Any], count: int) -> Row:

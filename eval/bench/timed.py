@@ -8,11 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, cast
 
+from eval.bench.figures import speed
 from rag.generate import Generation, Generator, Message
 
 __all__ = ["Call", "Timed"]
-
-_FEWEST = 8  # tokens of a reply, for its speed to mean something
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +30,7 @@ class Call:
     @property
     def tokens_per_s(self) -> float | None:
         """How fast it was written after the first token; None for a reply of a few tokens."""
-        if self.generated_tokens < _FEWEST or self.total_s <= self.first_s:
-            return None
-        return (self.generated_tokens - 1) / (self.total_s - self.first_s)
+        return speed(self.generated_tokens, self.total_s - self.first_s)
 
 
 class Timed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from eval.records import Gold, Question, Suite
@@ -9,7 +10,7 @@ from eval.suites import rows
 from rag.errors import InputError
 from rag.records import Document
 
-__all__ = ["load"]
+__all__ = ["documents", "load"]
 
 CAVEATS = (
     "Passages are collapsed to documents, each at its best passage's rank.",
@@ -17,18 +18,21 @@ CAVEATS = (
 )
 
 
-def load(data: Path, name: str = "beir") -> Suite:
-    """Queries without a judgement are left out."""
-    corpus = data / "corpus.jsonl"
-    documents = [
-        Document(
+def documents(corpus: Path) -> Iterator[Document]:
+    """Those of a file `corpus.jsonl`, one after the other."""
+    for number, row in rows.json_lines(corpus):
+        yield Document(
             rows.field(corpus, number, row, "_id", str),
             rows.field(corpus, number, row, "text", str),
             row.get("title") or "",
         )
-        for number, row in rows.json_lines(corpus)
-    ]
-    judged = _qrels(data, {document.id for document in documents})
+
+
+def load(data: Path, name: str = "beir") -> Suite:
+    """Queries without a judgement are left out."""
+    corpus = data / "corpus.jsonl"
+    held = tuple(documents(corpus))
+    judged = _qrels(data, {document.id for document in held})
     queries = data / "queries.jsonl"
     questions = []
     for number, row in rows.json_lines(queries):
@@ -41,7 +45,7 @@ def load(data: Path, name: str = "beir") -> Suite:
     return Suite(
         name,
         tuple(questions),
-        tuple(documents),
+        held,
         retrieval=True,
         headline=("ndcg@10", "recall@10", "mrr@10"),
         caveats=CAVEATS,

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["Call", "LlamaPeer", "Peer", "Told", "listening"]
+from eval.bench.figures import speed
 
-_FEWEST = 8  # tokens of an answer, for its speed to mean something
+__all__ = ["Call", "LlamaPeer", "Peer", "Told", "listening"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,7 @@ class Call:
 
 def decode_rate(times: Sequence[float]) -> float | None:
     """Tokens a second after the first; None for a few tokens."""
-    if len(times) < _FEWEST or times[-1] <= times[0]:
-        return None
-    return (len(times) - 1) / (times[-1] - times[0])
+    return speed(len(times), times[-1] - times[0]) if times else None
 
 
 @contextlib.contextmanager

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from dataclasses import dataclass
 from typing import cast
 
 from eval.bench.peers.peer import Peer
 from eval.bench.peers.task import Task
+from eval.versions import versions
 
 __all__ = ["OURS", "SYSTEMS", "System"]
 
@@ -35,20 +35,12 @@ class System:
 
     def missing(self) -> str:
         """One line that says what is not installed and how to install it; empty if nothing."""
-        absent = [name for name in self.packages if not _version(name)]
+        absent = [name for name in self.packages if name not in versions(self.packages)]
         return f"{', '.join(absent)} not installed: {_INSTALL}" if absent else ""
 
     def versions(self) -> dict[str, str]:
         """The version of each package that is there."""
-        found = {name: _version(name) for name in (*self.packages, *self.also)}
-        return {name: version for name, version in found.items() if version}
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
+        return versions((*self.packages, *self.also))
 
 
 _HERE = "eval.bench.peers"

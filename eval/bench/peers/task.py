@@ -6,16 +6,17 @@ Knows where data and weights are; nothing of the systems.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from eval.bench import corpus
 from eval.records import Suite, digest
 from eval.suites import Options, find, load
 from rag.convert import packaged_encoder
-from rag.errors import InputError, ModelError
+from rag.errors import ModelError
+from rag.hardware import thread_count
 from rag.read import find_files, read_files
 from rag.records import Document
 from rag.settings import Settings
@@ -77,12 +78,12 @@ def make_task(data: Path | None, abstracts: int, questions: int, settings: Setti
         suite = load("squad", options)
     passages = _passages(suite)
     return Task(
-        abstracts=_abstracts(data)[:abstracts] if data else passages[:abstracts],
+        abstracts=_plain(corpus.abstracts(data, abstracts)) if data else passages[:abstracts],
         passages=passages,
         questions=tuple(one.question for one in suite.questions),
         embedder=str(packaged_encoder("minilm")),
         weights=str(_gguf(settings)),
-        threads=settings.threads or os.cpu_count() or 1,
+        threads=thread_count(settings.threads),
     )
 
 
@@ -96,16 +97,6 @@ def _passages(suite: Suite) -> tuple[str, ...]:
 def _plain(documents: Sequence[Document]) -> tuple[str, ...]:
     """Title and text in one: not every system keeps them apart."""
     return tuple(f"{one.title}\n\n{one.text}" if one.title else one.text for one in documents)
-
-
-def _abstracts(data: Path) -> tuple[str, ...]:
-    path = data / find("scifact").folder / "corpus.jsonl"
-    try:
-        lines = path.read_text("utf-8").split("\n")
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror}): check --data") from None
-    rows = [json.loads(line) for line in lines if line]
-    return _plain([Document(row["_id"], row["text"], row["title"]) for row in rows])
 
 
 def _gguf(settings: Settings) -> Path:
