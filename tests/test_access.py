@@ -33,9 +33,10 @@ PASSWORD = "correct horse battery"
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 VAULT = "vault-of-zebra"
 FILE = "payroll.txt"
-SAID = "The salary of Xenia Quorum is 7777 crowns."
-# What nobody outside the group may ever read, wherever it stands.
-SECRETS = (VAULT, "payroll", "Xenia", "7777", "latecomer", "Rosebud", "sled of childhood")
+SAID = "The salary of Xenia Quorum is 7310944862 crowns."
+# What nobody outside the group may ever read, wherever it stands; the number is long, so that no
+# duration or identifier holds it by chance.
+SECRETS = (VAULT, "payroll", "Xenia", "7310944862", "latecomer", "Rosebud", "sled of childhood")
 
 
 @dataclass
@@ -101,7 +102,7 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
     ):
         people.add(name, PASSWORD, role, groups)  # type: ignore[arg-type]
     people.restrict(VAULT, ["hr"])
-    model = Fixed("7777 crowns", SAID)
+    model = Fixed("7310944862 crowns", SAID)
     with opened(settings, embedder=embedder, model=model) as services:
         app = mount(services, loopback=False)
         listener, port = bind("127.0.0.1", 0)
@@ -309,7 +310,7 @@ def test_a_reader_of_the_group_reads_and_changes_nothing(chat: Chat) -> None:
     http = page.http
     assert FILE in http.get(f"/panel/documents/{VAULT}").text
     assert "Xenia" in http.get(f"/documents/{VAULT}/text", params={"id": FILE}).text
-    assert "7777" in http.get(f"/panel/sources/{chat.ids['turn']}").text
+    assert "7310944862" in http.get(f"/panel/sources/{chat.ids['turn']}").text
     for path, given in (
         (f"/documents/{VAULT}/delete", {"documents": [FILE]}),
         (f"/documents/{VAULT}/index", {}),
@@ -337,7 +338,7 @@ def test_an_editor_changes_the_groups_documents_but_sees_no_ones_questions(chat:
     assert http.post("/collections/shelf/remove", json={}).status_code == 200
     for path in ("/panel/sources/{turn}", "/export/answer/{turn}.md", "/answers/{turn}/question"):
         assert http.get(path.format(**chat.ids)).status_code == 404
-    assert "7777" in http.get(f"/answer/{chat.ids['token']}").text  # what Rita shared
+    assert "7310944862" in http.get(f"/answer/{chat.ids['token']}").text  # what Rita shared
 
 
 def test_an_admin_reads_every_collection_but_no_ones_questions(chat: Chat) -> None:
@@ -379,12 +380,12 @@ def test_a_group_taken_away_takes_everything_at_once(chat: Chat) -> None:
         *paths,
         "/panel/collections",
         "/panel/conversations",
-        "/panel/conversations?q=7777",
+        "/panel/conversations?q=7310944862",
     ):
         assert not shown(page.http.get(path), path), path
     last, seen = page.send(do="open", conversation=conversation)
     assert last is None
-    assert not any("7777" in one for one in seen)
+    assert not any("7310944862" in one for one in seen)
     people.remove("vera")
     assert page.http.get("/me").status_code == 401
     assert {page.http.get(path).status_code for path in paths} == {401}
