@@ -1,7 +1,8 @@
 """One frozen Settings, from defaults, a TOML file, the environment and flags, later ones winning.
 
 The file is `footnote.toml` in the working folder, or the one that `FOOTNOTE_CONFIG` names. The
-environment's names are `FOOTNOTE_` and the setting's name in capitals. An unknown key is an error
+environment's names are `FOOTNOTE_` and the setting's name in capitals; with `_FILE` after that, the
+value is what the named file holds (a secret of Docker's or Kubernetes's). An unknown key is an error
 wherever it stands. This module knows nothing of models or stores.
 """
 
@@ -19,6 +20,8 @@ from rag.errors import SettingsError
 __all__ = ["Settings", "load_settings"]
 
 _PREFIX = "FOOTNOTE_"
+_IN_FILE = "_FILE"
+_LONGEST_VALUE = 65_536  # bytes of a file that holds a setting's value: more is another file
 # Names that the Makefile and the tests use.
 _NOT_SETTINGS = {
     f"{_PREFIX}{name}" for name in "CONFIG DATA FUZZ_N KILL_N QUESTION REQUIRE_BROWSER".split()
@@ -125,7 +128,9 @@ def load_settings(**overrides: Any) -> Settings:
     """
     values: dict[str, Any] = {}
     values.update(_from_file())
+    secret = _from_named_files()
     values.update(_from_environment())
+    values.update(secret)
     values.update({key: value for key, value in overrides.items() if value is not None})
     try:
         return Settings(**values)
@@ -135,7 +140,9 @@ def load_settings(**overrides: Any) -> Settings:
         if first["type"] == "extra_forbidden":
             known = ", ".join(sorted(Settings.model_fields))
             raise SettingsError(f"unknown setting '{name}': the settings are {known}") from None
-        raise SettingsError(f"setting '{name}': {first['msg']} (got {first['input']!r})") from None
+        got = f"what stands in ${_PREFIX}{name.upper()}{_IN_FILE}"  # which nobody should see
+        got = got if name in secret else repr(first["input"])
+        raise SettingsError(f"setting '{name}': {first['msg']} (got {got})") from None
 
 
 def _from_file() -> dict[str, Any]:
@@ -157,5 +164,34 @@ def _from_environment() -> dict[str, str]:
     return {
         name[len(_PREFIX) :].lower(): value
         for name, value in os.environ.items()
-        if name.startswith(_PREFIX) and name not in _NOT_SETTINGS
+        if name.startswith(_PREFIX) and name not in _NOT_SETTINGS and not _names_a_file(name)
     }
+
+
+def _names_a_file(name: str) -> bool:
+    """Whether a name of the environment is a setting's with `_FILE` after it."""
+    setting = name.removeprefix(_PREFIX).removesuffix(_IN_FILE).lower()
+    return name == f"{_PREFIX}{setting.upper()}{_IN_FILE}" and setting in Settings.model_fields
+
+
+def _from_named_files() -> dict[str, str]:
+    """The values of settings that stand in files, without the line's end."""
+    values = {}
+    for name, path in os.environ.items():
+        if not _names_a_file(name):
+            continue
+        plain = name.removesuffix(_IN_FILE)
+        if plain in os.environ:
+            raise SettingsError(f"{plain} and {name} are both set: unset one of them")
+        try:
+            with open(path, "rb") as file:
+                content = file.read(_LONGEST_VALUE + 1)
+            if len(content) > _LONGEST_VALUE:
+                raise SettingsError(f"{path}: is too long for a setting: check {name}")
+            value = content.decode("utf-8")
+        except OSError as error:
+            raise SettingsError(f"{path}: can't be read ({error.strerror}): check {name}") from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{path}: is not UTF-8 text: check {name}") from None
+        values[plain.removeprefix(_PREFIX).lower()] = value.removesuffix("\n").removesuffix("\r")
+    return values
