@@ -20,6 +20,7 @@ import typer
 
 from rag import __version__
 from rag.errors import CollectionError, InputError, RagError
+from rag.upkeep_cli import backup, restore, upgrade
 from rag.utf8 import storable
 
 if TYPE_CHECKING:
@@ -280,6 +281,10 @@ def prepare() -> None:
 
     prepare_models(_settings(None))
     typer.echo("the models are ready")
+
+
+for _command in (backup, restore, upgrade):
+    app.command(rich_help_panel="Upkeep")(_command)
 
 
 @app.callback(invoke_without_command=True)
