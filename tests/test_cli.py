@@ -244,7 +244,7 @@ def test_another_embedder_is_refused(
     footnote: Run, zoo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FOOTNOTE_EMBEDDER", "other")
-    assert "--rebuild" in footnote("search", "cats", "-c", "zoo").line
+    assert "upgrade -c zoo --embedder" in footnote("search", "cats", "-c", "zoo").line
 
 
 USAGE: dict[str, list[str]] = {

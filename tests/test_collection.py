@@ -434,9 +434,7 @@ def test_another_embedder_is_refused_with_the_command_that_embeds_again(
     with Collection.open("papers", settings, create=True, embedder=HashEmbedder()) as first:
         first.update(zoo)
     other = settings.model_copy(update={"embedder": "some/other"})
-    with pytest.raises(
-        CollectionError, match=r"'minilm'.*footnote upgrade -c papers --embedder"
-    ):
+    with pytest.raises(CollectionError, match=r"'minilm'.*footnote upgrade -c papers --embedder"):
         Collection.open("papers", other, embedder=HashEmbedder())
     with Collection.open("papers", other, rebuild=True, embedder=HashEmbedder()) as again:
         assert ids(again) == []
