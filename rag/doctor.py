@@ -72,16 +72,17 @@ def examine(settings: Settings) -> dict[str, Any]:
 
 def _model(name: str, problems: list[str], settings: Settings) -> dict[str, Any]:
     weights = PACKAGED[name]
+    ready = sorted(path.name for path in (settings.cache / "models").glob(f"{name}-*"))
     try:
         files = package_files(weights)
     except RagError as error:
-        if name in (settings.model, settings.embedder):
+        # A converted model needs its packages no more; the embedder's tokenizer is read from its own.
+        if name == settings.embedder or (name == settings.model and not ready):
             problems.append(str(error))
-        return {"installed": False}
+        return {"installed": False, "ready": ready}
     digest = sha256_of(files)
     if weights.sha256 and digest != weights.sha256:
         problems.append(f"model {name}: its packages are damaged: install them again")
-    ready = sorted(path.name for path in (settings.cache / "models").glob(f"{name}-*"))
     return {"installed": True, "sha256": digest, "licence": weights.licence, "ready": ready}
 
 
@@ -101,9 +102,10 @@ def print_findings(findings: dict[str, Any]) -> None:
     for name, version in findings["packages"].items():
         console.print(f"  {name} {version or 'not installed'}")
     for name, model in findings["models"].items():
-        state = "not installed"
+        ready = ", ".join(model["ready"])
+        state = f"ready: {ready}; its packages are not installed" if ready else "not installed"
         if model["installed"]:
-            ready = ", ".join(model["ready"]) or "nothing converted yet"
+            ready = ready or "nothing converted yet"
             state = f"sha256 {model['sha256'][:16]}…, {model['licence']}, ready: {ready}"
         console.print(f"model {name}: {state}")
     for name in ("cache", "indexes"):
