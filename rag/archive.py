@@ -227,6 +227,7 @@ def _private(path: str, flags: int) -> int:
 def _check(info: tarfile.TarInfo, path: Path) -> None:
     """Refuse whatever is no plain file below one of our folders."""
     plain = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and info.sparse is None
+    plain = plain and info.size >= 0
     parts = info.name.split("/")
     placed = info.name == MANIFEST or (len(parts) > 1 and parts[0] in ("chat", "collections"))
     if not plain or not placed or {"", ".", ".."} & set(parts) or "\\" in info.name:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,11 +22,13 @@ from pathlib import Path
 from rag import __version__
 from rag.archive import Contents, Manifest, Moved, Progress, Writer, counting
 from rag.database import Database
-from rag.errors import CollectionError, InputError, RagError
+from rag.errors import CollectionError, InputError
+from rag.migrate import schema_of
 from rag.settings import Settings
 
 __all__ = ["Backup", "back_up", "is_database", "contents_of", "only_one", "stored_collections"]
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAGIC = b"SQLite format 3\0"
 _BESIDE = ("-wal", "-shm", "-journal")  # belong to a database that is copied as a whole
 _SCRATCH = ".partial"
@@ -42,8 +45,8 @@ class Backup:
 
 def stored_collections(indexes: Path) -> list[str]:
     """The names of the collections that lie in a folder."""
-    found = indexes.glob("*/collection.db")
-    return sorted(one.parent.name for one in found if not one.parent.name.startswith("."))
+    found = (one.parent.name for one in indexes.glob("*/collection.db"))
+    return sorted(name for name in found if _NAME.fullmatch(name))
 
 
 def back_up(
@@ -63,9 +66,10 @@ def back_up(
         InputError: `out` is there already and not `force`, or there is nothing to back up.
         CollectionError: a collection is missing or damaged, or another backup is under way.
     """
-    names = list(dict.fromkeys(names)) or stored_collections(settings.indexes)
+    stored = stored_collections(settings.indexes)
+    names = list(dict.fromkeys(names)) or stored
     for name in names:
-        if not (settings.indexes / name / "collection.db").is_file():
+        if name not in stored:
             raise CollectionError(f"there is no collection '{name}' in {settings.indexes}")
     chat = chat and settings.chat_folder.is_dir()
     if not names and not chat:
@@ -142,14 +146,15 @@ def contents_of(database: Database) -> Contents:
     """What a collection's database of any schema holds.
 
     Raises:
-        CollectionError: it is damaged.
+        CollectionError: it is damaged, or of a later version.
     """
+    schema = schema_of(database)
     [(documents,)] = database.rows("SELECT count(*) FROM documents WHERE live = 1")
     [(chunks,)] = database.rows(
         "SELECT count(*) FROM documents d JOIN chunks c ON c.document = d.key WHERE d.live = 1"
     )
     return Contents(
-        schema_version=int(database.meta("schema") or 0),
+        schema_version=schema,
         embedder=database.meta("embedder") or "",
         generation=int(database.meta("generation") or 0),
         documents=documents,
@@ -195,7 +200,7 @@ def _add_chat(
         try:
             _copy(path, copy, moved)
         except CollectionError as error:
-            raise RagError(f"{error}; --no-chat leaves the chat's data out") from None
+            raise CollectionError(f"{error}; --no-chat leaves the chat's data out") from None
         writer.add(_name(folder, path), copy, moved)
         copy.unlink()
     for path in paths:

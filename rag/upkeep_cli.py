@@ -133,9 +133,9 @@ def upgrade(
     settings = _settings()
     if everything and collection:
         raise typer.BadParameter("--all and --collection exclude each other")
-    names = stored_collections(settings.indexes) if everything else collection
+    names = collection or [settings.collection]
     done, failed = [], False
-    for name in names or [settings.collection]:
+    for name in stored_collections(settings.indexes) if everything else names:
         try:
             done.append(_upgraded(name, settings, embedder))
         except RagError as error:

@@ -24,6 +24,7 @@ from typing import Any
 import durability_driver as driver
 import pytest
 from fakes import TRUSTING, HashEmbedder, ScriptedGenerator
+from test_durability import tiny_disk
 from typer.testing import CliRunner, Result
 
 from rag import swap
@@ -238,6 +239,34 @@ def test_a_damaged_collection_is_not_backed_up(filled: Settings, out: Path) -> N
     assert [one.name for one in out.parent.glob(".backup*")] == []
 
 
+@pytest.mark.parametrize("schema", ["two", "99"])
+def test_what_this_version_does_not_know_is_not_backed_up(
+    filled: Settings, out: Path, schema: str
+) -> None:
+    with contextlib.closing(sqlite3.connect(filled.indexes / "papers" / "collection.db")) as one:
+        one.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (schema,))
+        one.commit()
+    with pytest.raises(CollectionError, match=f"schema {schema}"):
+        back_up(filled, out)
+    assert not out.exists()
+
+
+def test_a_folder_that_is_no_collections(filled: Settings, out: Path) -> None:
+    for name in (".papers-x.removed", "no name"):
+        (filled.indexes / name).mkdir()
+        (filled.indexes / name / "collection.db").write_bytes(b"")
+    assert list(back_up(filled, out).manifest.collections) == ["other", "papers"]
+
+
+@posix
+@pytest.mark.parametrize("size", ["1k", "100k"])
+def test_a_full_disk_leaves_nothing_half(filled: Settings, tmp_path: Path, size: str) -> None:
+    with tiny_disk(tmp_path / "disk", size) as disk:
+        with pytest.raises((CollectionError, OSError), match="full|space"):
+            back_up(filled, disk / "backup.tar")
+        assert list(disk.iterdir()) == []
+
+
 def test_what_can_not_be_backed_up(filled: Settings, elsewhere: Settings, out: Path) -> None:
     with pytest.raises(CollectionError, match="no collection 'ghost'"):
         back_up(filled, out, ["ghost"])
@@ -283,6 +312,12 @@ def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
     return info
 
 
+def sized(name: str, size: int) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info
+
+
 HOSTILE = {
     "above": tarfile.TarInfo("chat/../../evil"),
     "above a collection": tarfile.TarInfo("collections/papers/../../../evil"),
@@ -297,6 +332,7 @@ HOSTILE = {
     "folder": special("chat/x", tarfile.DIRTYPE),
     "not in the manifest": tarfile.TarInfo("chat/extra"),
     "twice": tarfile.TarInfo("chat/people.json"),
+    "less than nothing": sized("chat/x", -1024),
     "second manifest": tarfile.TarInfo("manifest.json"),
 }
 
@@ -311,7 +347,7 @@ def test_nothing_is_written_outside(
 
     def change(new: tarfile.TarFile, info: tarfile.TarInfo, content: bytes) -> None:
         if info.name == "manifest.json":
-            new.addfile(evil, io.BytesIO(b""))
+            new.addfile(evil, io.BytesIO(b"") if evil.size == 0 else None)
             if named:
                 manifest = json.loads(content)
                 empty = {
