@@ -380,9 +380,6 @@ class Collection:
             ready += self._stage(jobs, len(todo), progress, within)
             self._held = ("", [])
             self._store.publish(ready, embedder=self.settings.embedder)
-            self._current = CurrentIndex(
-                self._store, self._folder, lambda: self.embedder.dimensions
-            )
             self._current.renew()
             return len(live)
 
