@@ -34,6 +34,8 @@ def upgrade(path: Path, progress: Step = lambda done, of: None) -> int:
     """
     database = _Old(path)
     try:
+        if not database.has_table("meta"):  # another process is about to make it
+            return SCHEMA
         found = schema_of(database)
         if found == SCHEMA:  # looked at without a lock: nearly every one is
             return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -239,6 +240,17 @@ def test_an_upgrade_waits_for_no_writer(
     second(database)
     with writing("papers", settings.indexes), pytest.raises(CollectionError, match="being written"):
         upgrade(database)
+
+
+def test_one_that_another_process_is_about_to_make_is_left_alone(settings: Settings) -> None:
+    path = settings.indexes / "papers" / "collection.db"
+    path.parent.mkdir(parents=True)
+    with contextlib.closing(sqlite3.connect(path)) as begun:
+        begun.execute("PRAGMA journal_mode = WAL")
+        begun.execute("BEGIN IMMEDIATE")
+        assert upgrade(path) == SCHEMA
+    with Collection.open("papers", settings, create=True, embedder=HashEmbedder()) as collection:
+        collection.put(DOCUMENTS, "given")
 
 
 @pytest.mark.parametrize("schema", ["99", "0", "-1", "two"])
