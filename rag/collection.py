@@ -269,8 +269,9 @@ class Collection:
         if made_with is not None and made_with != self.settings.embedder:
             raise CollectionError(
                 f"collection '{self.name}' was made with embedder '{made_with}', not "
-                f"'{self.settings.embedder}': set embedder back, or have its stored texts embedded "
-                f"again with 'footnote upgrade -c {self.name} --embedder'"
+                f"'{self.settings.embedder}': set embedder back, have its stored texts embedded again "
+                f"with 'footnote upgrade -c {self.name} --embedder', or index its folders again with "
+                f"'footnote index FOLDER -c {self.name} --rebuild'"
             )
 
     # Writing
