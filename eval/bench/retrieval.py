@@ -29,6 +29,7 @@ from eval.bench.part import timed
 from rag.collection import Collection
 from rag.current import CurrentIndex
 from rag.embed import Vectors
+from rag.index import VectorIndex
 from rag.part import LISTS, PROBED, Part
 from rag.records import Document
 from rag.retrieve import best_passages, rank_chunks
@@ -137,7 +138,7 @@ def _read(settings: Settings, texts: list[str], vectors: Vectors) -> dict[str, A
     embedder = GivenEmbedder(texts, vectors)
     started = time.perf_counter()
     collection = Collection.open("bench", settings, embedder=embedder)
-    index = collection._current.get()
+    index = cast(VectorIndex, collection._current.get())
     store = collection._store
     store.search_words(texts[0], 1)
     row: dict[str, Any] = {"open_s": time.perf_counter() - started}
