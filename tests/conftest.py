@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from fakes import HashEmbedder
-from postgres_server import Server, missing
 
+from eval.bench.postgres_server import Server, missing
 from rag.collection import Collection
 from rag.postgres.database import close_pools
 from rag.settings import Settings

