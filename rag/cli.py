@@ -20,6 +20,8 @@ import typer
 
 from rag import __version__
 from rag.errors import CollectionError, InputError, RagError
+from rag.store_cli import app as store_app
+from rag.store_cli import copy
 from rag.utf8 import storable
 
 if TYPE_CHECKING:
@@ -280,6 +282,10 @@ def prepare() -> None:
 
     prepare_models(_settings(None))
     typer.echo("the models are ready")
+
+
+app.command(rich_help_panel="Documents")(copy)
+app.add_typer(store_app, name="store", rich_help_panel="Set-up")
 
 
 @app.callback(invoke_without_command=True)

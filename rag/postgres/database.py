@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib.util
 import itertools
 import os
 import threading
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.address import shown
 from rag.errors import CollectionError
-from rag.postgres.connect import CONNECT_S, configure, connected, connecting
+from rag.postgres.connect import CONNECT_S, configure, connected, connecting, set_up
 from rag.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class Database:
     """The database that the settings name, and its replicas. May be used by many threads."""
 
     def __init__(self, settings: Settings) -> None:
+        if importlib.util.find_spec("psycopg_pool") is None:
+            raise CollectionError(
+                "setting 'store' names a database, for which a package is missing: "
+                "pip install 'footnote[postgres]'"
+            )
         self._url = settings.store
         self._replicas = settings.store_replicas
         self._size = settings.store_connections
@@ -109,6 +115,20 @@ class Database:
         """A connection outside the pool and of any transaction, for a lock that outlasts them."""
         with self._failures(), contextlib.closing(connected(self._url, self.place)) as connection:
             yield connection
+
+    def set_up(self, user: str = "") -> None:
+        """Make what the database needs; let the role `user` work with it.
+
+        Raises:
+            CollectionError: the server is away, or this user may not.
+        """
+        import psycopg
+
+        with (
+            self._failures(),
+            contextlib.closing(psycopg.connect(self._url, **connecting())) as connection,
+        ):
+            set_up(connection, self.place, user)
 
     def _pool(self, url: str) -> ConnectionPool[Any]:
         with _pools_lock:

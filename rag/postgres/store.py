@@ -292,7 +292,8 @@ class PostgresStore:
     def _insert(self, fields: dict[str, Any]) -> int | None:
         """Write a document's row; its key, or None where the same is staged already."""
         names = ", ".join(fields)
-        values = ", ".join(["%s"] * len(fields))
+        # In binary, as psycopg would quote every item of a list.
+        values = ", ".join("%b" if isinstance(one, list) else "%s" for one in fields.values())
         while True:
             rows = self.rows(
                 f"INSERT INTO footnote.documents (collection, {names}) VALUES ({{k}}, {values}) "

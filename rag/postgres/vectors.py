@@ -15,7 +15,7 @@ import numpy as np
 from rag.embed import Vectors
 from rag.postgres.store import PostgresStore, halves
 
-__all__ = ["CurrentVectors", "PassageVectors"]
+__all__ = ["CurrentVectors", "PassageVectors", "half", "nearest_sql"]
 
 # Up to here every passage is compared: 0.4 µs each.
 EXACT = 10_000
@@ -28,6 +28,22 @@ _FOUND = (
     "SELECT c.key, halfvec_send(c.vector) FROM footnote.chunks c JOIN footnote.documents d "
     "ON d.key = c.document AND d.collection = {k} AND d.live = 1 WHERE c.collection = {k}"
 )
+
+
+def half(query: Vectors) -> Any:
+    """A vector as a statement takes it."""
+    from pgvector import HalfVector
+
+    return HalfVector(query.astype("<f2"))
+
+
+def nearest_sql(size: int, wanted: int, within: bool = False, exact: bool = False) -> str:
+    """The statement that finds the nearest of vectors of `size` dimensions, by the graph or not."""
+    near = f"c.vector::halfvec({size}) <#> %b::halfvec({size})"
+    if exact:
+        near = "0 + (c.vector <#> %b)"  # no index has that: every row is looked at
+    sql = f"{_FOUND} AND c.key = ANY(%s)" if within else _FOUND
+    return f"{sql} ORDER BY {near} LIMIT {wanted}"
 
 
 class PassageVectors:
@@ -67,24 +83,16 @@ class PassageVectors:
     def _nearest(
         self, query: Vectors, limit: int, within: np.ndarray | None, exact: bool
     ) -> list[Any]:
-        from pgvector import HalfVector
-
         wanted = limit + _BESIDES
-        asked: list[Any] = [] if within is None else [within.tolist()]
-        sql = _FOUND if within is None else f"{_FOUND} AND c.key = ANY(%s)"
-        size = len(query)
-        near = f"c.vector::halfvec({size}) <#> %b::halfvec({size})"
-        if exact:
-            near = "0 + (c.vector <#> %b)"  # no index has that: every row is looked at
-        else:
+        if not exact:
             self._store.rows(
                 "SELECT set_config('hnsw.ef_search', %s, true), "
                 "set_config('hnsw.iterative_scan', 'relaxed_order', true)",
                 (str(min(1000, max(EF_SEARCH, 2 * wanted))),),
             )
-        return self._store.rows(
-            f"{sql} ORDER BY {near} LIMIT {wanted}", (*asked, HalfVector(query.astype("<f2")))
-        )
+        sql = nearest_sql(len(query), wanted, within is not None, exact)
+        asked = [half(query)] if within is None else [within.tolist(), half(query)]
+        return self._store.rows(sql, asked)
 
     def _scored(self, rows: list[Any], query: Vectors, limit: int) -> list[tuple[int, float]]:
         """Rows with exact scores, the best first."""
