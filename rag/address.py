@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 __all__ = ["SCHEMES", "shown"]
 
@@ -24,4 +24,4 @@ def shown(url: str) -> str:
     user, colon, _ = who.partition(":")
     place = f"{user}{f':{_HIDDEN}' if colon else ''}{at}{host}"
     asked = urlencode(query, safe="/*", quote_via=quote)
-    return urlunsplit((parts.scheme, place, parts.path, asked, ""))
+    return f"{parts.scheme}://{place}{parts.path}{f'?{asked}' if asked else ''}"

@@ -35,7 +35,8 @@ def init(
 ) -> None:
     """Make tables, policies and roles.
 
-    Those that are there stay as they are. Not needed where 'store' is the owner's own address: it is done at first use.
+    Those that are there stay as they are. Not needed where 'store' is the owner's own address: it is
+    done at first use.
 
     Example: FOOTNOTE_STORE=postgresql://postgres@db/footnote footnote store init --user footnote
     """

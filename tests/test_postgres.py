@@ -99,12 +99,17 @@ def test_row_level_security_lets_through_the_declared_collection_alone(two: Sett
                 assert gone.rowcount == 0
             renamed = connection.execute("UPDATE footnote.collections SET generation = 9")
             assert renamed.rowcount == 1
-        with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
-            connection.execute(f"SET LOCAL footnote.collection = '{keys['one']}'")
-            connection.execute(
+        connection.execute(f"SET footnote.collection = '{keys['one']}'")
+        for key, allowed in ((keys["one"], True), (keys["two"], False)):
+            insert = (
                 "INSERT INTO footnote.words (collection, term, part, passages, postings) "
-                f"VALUES ({keys['two']}, 'x', 1, 1, '')"
+                f"VALUES ({key}, 'x', 99, 1, '')"
             )
+            if allowed:
+                connection.execute(insert)
+            else:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level"):
+                    connection.execute(insert)
         for table in TABLES:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(f"SELECT 1 FROM footnote.{table}_{keys['one']}")
@@ -338,13 +343,13 @@ def test_bm25_by_hand(kept: Settings) -> None:
     store.publish(["a", "b"])
     [(_, score)] = store.search_words("hoot", 5)
     # One of two passages has it: idf = ln(1.5 / 1.5) = 0, for which 1e-6 stands. It has it twice in 3
-    # words; passages have 3.5 on average. 2 * 2.2 / (2 + 1.2 * (.25 + .75 * 3 / 3.5)) = 1.43186
-    assert score == pytest.approx(1.43186e-6, rel=1e-4)
+    # words; passages have 3.5 on average. 2 * 2.2 / (2 + 1.2 * (.25 + .75 * 3 / 3.5)) = 1.43256
+    assert score == pytest.approx(1.43256e-6, rel=1e-4)
     stage(kept, store, *(Document(f"c{n}", "Dogs bark.") for n in range(8)))
     store.publish([f"c{n}" for n in range(8)])
     [(_, score)] = store.search_words("hoots", 5)
-    # Ten passages of 2.3 words: ln(9.5 / 1.5) = 1.84583; 4.4 / (2 + .3 + .9 * 3 / 2.3) = 1.26672
-    assert score == pytest.approx(1.84583 * 1.26672, rel=1e-4)
+    # Ten passages of 2.3 words: ln(9.5 / 1.5) = 1.84583; 4.4 / (2 + .3 + .9 * 3 / 2.3) = 1.26658
+    assert score == pytest.approx(1.84583 * 1.26658, rel=1e-4)
 
 
 @pytest.fixture
@@ -392,13 +397,12 @@ def test_a_larger_collection(large: Any, kept: Settings, monkeypatch: pytest.Mon
     stage_many = GivenEmbedder(texts, near)
     documents = [Document(f"s{n}", texts[n]) for n in range(40)]
     stage_batch([given_job(one, "given") for one in documents], store, stage_many, kept)
-    part = store.chunk_keys(one.id for one in store.documents()[:60])
-    monkeypatch.setattr(vectors, "LOOKED_UP", 100)
+    part = store.chunk_keys(one.id for one in store.documents()[:100])
     with store.transaction(write=False):
         plan = "\n".join(
             line
             for (line,) in store.rows(
-                f"EXPLAIN {vectors.nearest_sql(384, 24)}", (vectors.half(near[0]),)
+                f"EXPLAIN {vectors.graph_sql(384, 24)}", (vectors.half(near[0]),)
             )
         )
         assert f"chunks_graph_{store.key}" in plan
@@ -433,14 +437,14 @@ def recall(found: list[Any], true: list[Any]) -> float:
 def test_two_programs_answer_identically(kept: Settings, embedder: HashEmbedder) -> None:
     trusting = kept.model_copy(update=TRUSTING)
     with Collection.open("papers", trusting, create=True, embedder=embedder) as first:
-        first.put(
-            [Document("a", "Cats purr when they are content."), Document("b", "Dogs bark.")], "g"
-        )
+        memo = "The Budapest Memorandum was signed on 5 December 1994 in Budapest."
+        first.put([Document("a", memo), Document("b", "Bread needs flour.")], "given")
         second = Collection.open("papers", trusting, embedder=HashEmbedder())
         answers = []
         for collection in (first, second):
-            scripted = ScriptedGenerator("content", "Cats purr when they are content.")
-            answer = Assistant(collection, trusting, scripted).ask("When do cats purr?").to_dict()
+            scripted = ScriptedGenerator(("5 December 1994", "It was signed on 5 December 1994."))
+            question = "When was the Budapest Memorandum signed?"
+            answer = Assistant(collection, trusting, scripted).ask(question).to_dict()
             answer.pop("timings")
             answers.append(answer)
         assert answers[0] == answers[1]
@@ -489,7 +493,12 @@ def test_replicas_answer_while_they_know_enough(
                 wait_for(lambda: len(reader.search("dogs")) == 2)
                 assert answered_by() == "replica"
                 standby.kill()
-                assert len(reader.search("dogs")) == 2 or reader.search("dogs")
+                try:
+                    reader.search("dogs")  # under way on the replica's last breath, or not
+                except CollectionError as error:
+                    said = str(error)
+                    assert shown(standby.url()) in said
+                assert len(reader.search("dogs")) == 2
                 assert answered_by() == "primary"
         finally:
             standby.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -41,7 +42,8 @@ class Asking(threading.Thread):
         super().__init__(daemon=True)
         self._settings = settings
         self.stopped = threading.Event()
-        self.answers = self.errors = 0
+        self.answers = 0
+        self.errors: list[str] = []
         self.failures: list[BaseException] = []
 
     def run(self) -> None:
@@ -52,9 +54,7 @@ class Asking(threading.Thread):
                     self._ask(collection)
                     self.answers += 1
                 except CollectionError as error:
-                    assert "\n" not in str(error)
-                    assert "run the same again" in str(error), str(error)
-                    self.errors += 1
+                    self.errors.append(str(error))
         except BaseException as error:
             self.failures.append(error)
 
@@ -77,9 +77,10 @@ def test_kill_the_primary_at_any_moment(crashing: Server, settings: Settings) ->
     readers = [Asking(kept) for _ in range(2)]
     for reader in readers:
         reader.start()
-    killed_inside = steps = 0
+    steps = 0
+    said: list[str] = []
     for _ in range(KILLS):
-        stop = threading.Timer(dice.uniform(0.05, 0.6), crashing.kill)
+        stop = threading.Timer(dice.uniform(0.05, 1.5), crashing.kill)
         stop.start()
         broken = False
         while not broken:
@@ -93,14 +94,13 @@ def test_kill_the_primary_at_any_moment(crashing: Server, settings: Settings) ->
                 state = wanted
                 steps += 1
             except CollectionError as error:
-                assert "\n" not in str(error)
+                said.append(str(error))
                 broken = True
         stop.join()
         crashing.start()
         with Collection.open("papers", kept, embedder=HashEmbedder()) as collection:
             now = driver.state_of(collection)
             assert now in (state, wanted), "lost, mixed up or doubled"
-            killed_inside += 1
             state = now
             _put(collection, wanted)  # the same again succeeds
             assert driver.state_of(collection) == wanted
@@ -114,12 +114,15 @@ def test_kill_the_primary_at_any_moment(crashing: Server, settings: Settings) ->
         reader.stopped.set()
         reader.join(30)
     assert [reader.failures for reader in readers] == [[], []]
-    errors = sum(reader.errors for reader in readers)
+    said += [one for reader in readers for one in reader.errors]
+    for one in said:
+        assert re.fullmatch(r"postgresql://.*: .*run the same again", one), one
     print(
-        f"\n{KILLS} kills, {steps} publications, {answered} answers, {errors} clear errors: nothing "
-        "lost, doubled or wrong"
+        f"\n{KILLS} kills, {steps} publications, {answered} answers, {len(said)} clear errors: "
+        "nothing lost, doubled or wrong"
     )
-    assert answered and errors
+    assert answered
+    assert len(said) >= KILLS
 
 
 def _put(collection: Collection, state: driver.State) -> None:

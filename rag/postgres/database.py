@@ -12,6 +12,7 @@ import atexit
 import contextlib
 import importlib.util
 import itertools
+import logging
 import os
 import threading
 import time
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Database", "close_pools"]
 
+_SOON_S = 1  # to wait before asking why there is none
 _REPLICA_S = 1
 _AWAY_S = 20  # for so long a replica that did not answer is not asked
 
@@ -36,6 +38,7 @@ _pools: dict[tuple[int, str], Any] = {}
 _pools_lock = threading.Lock()
 _away: dict[str, float] = {}
 _turn = itertools.count()
+_asking = threading.Lock()
 
 Sees = Callable[[Any], bool]
 """Whether what a connection's transaction sees is recent enough."""
@@ -66,18 +69,37 @@ class Database:
             CollectionError: the server is away, died or refused. Nothing has changed, or, where it
                 died in the moment of committing, everything has.
         """
-        with self._failures(), contextlib.ExitStack() as stack:
-            connection = None if write else self._replica(declared, sees, stack)
-            if connection is None:
-                connection = stack.enter_context(self._pool(self._url).connection(CONNECT_S))
-                self._begin(connection, declared, write)
-            try:
-                yield connection
-            except BaseException:
-                if not connection.closed and not connection.broken:
-                    connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        with contextlib.ExitStack() as stack:
+            found = None if write else self._replica(declared, sees, stack)
+            if found is None:
+                with self._failures():
+                    connection = self._primary(stack)
+                    self._begin(connection, declared, write)
+                found = self._url, connection
+            url, connection = found
+            with self._failures(url):
+                try:
+                    yield connection
+                except BaseException:
+                    if not connection.closed and not connection.broken:
+                        connection.execute("ROLLBACK")
+                    raise
+                connection.execute("COMMIT")
+
+    def _primary(self, stack: contextlib.ExitStack) -> Connection[Any]:
+        import psycopg_pool
+
+        pool = self._pool(self._url)
+        try:
+            return stack.enter_context(pool.connection(_SOON_S))
+        except psycopg_pool.PoolTimeout:
+            # All are busy, or the server is away: whoever asks first says which.
+            if _asking.acquire(blocking=False):
+                try:
+                    connected(self._url, self.place).close()
+                finally:
+                    _asking.release()
+        return stack.enter_context(pool.connection(CONNECT_S))
 
     def _begin(self, connection: Connection[Any], declared: int | None, write: bool) -> None:
         kind = "READ WRITE" if write else "ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -88,8 +110,8 @@ class Database:
 
     def _replica(
         self, declared: int | None, sees: Sees, stack: contextlib.ExitStack
-    ) -> Connection[Any] | None:
-        """A replica's connection, in a transaction; None where the primary has to answer."""
+    ) -> tuple[str, Connection[Any]] | None:
+        """A replica and a transaction on it; None where the primary has to answer."""
         import psycopg
         import psycopg_pool
 
@@ -103,7 +125,7 @@ class Database:
                 )
                 self._begin(connection, declared, write=False)
                 if sees(connection):
-                    return connection
+                    return url, connection
                 connection.execute("ROLLBACK")
             except (psycopg.Error, psycopg_pool.PoolTimeout):
                 _away[url] = now + _AWAY_S
@@ -139,36 +161,26 @@ class Database:
             return pool
 
     @contextlib.contextmanager
-    def _failures(self) -> Iterator[None]:
-        """Say in one line what is wrong with the server, its set-up or the connection."""
+    def _failures(self, url: str = "") -> Iterator[None]:
+        """Say in one line what is wrong with the server (at `url`), its set-up or the connection."""
         import psycopg
         import psycopg_pool
 
         try:
             yield
         except psycopg_pool.PoolTimeout:
-            why = self._why_away()
-            raise CollectionError(f"{self.place}: {why}") from None
+            raise CollectionError(
+                f"{self.place}: no connection within {CONNECT_S} s, of {self._size} at most: see that "
+                "the server runs, or raise store_connections, then run the same again"
+            ) from None
         except psycopg.Error as error:
             if isinstance(
                 error, (psycopg.ProgrammingError, psycopg.DataError)
             ) and not _set_up_lacks(error):
                 raise  # a mistake of the program
-            raise CollectionError(f"{self.place}: {_said(error)}") from None
-
-    def _why_away(self) -> str:
-        import psycopg
-
-        try:
-            connected(self._url, self.place).close()
-        except CollectionError as error:
-            return str(error).removeprefix(f"{self.place}: ")
-        except psycopg.Error as error:
-            return _said(error)
-        return (
-            f"all {self._size} connections of this program are busy: try again, or raise "
-            "store_connections"
-        )
+            if url in self._replicas and isinstance(error, psycopg.OperationalError):
+                _away[url] = time.monotonic() + _AWAY_S
+            raise CollectionError(f"{shown(url or self._url)}: {_said(error)}") from None
 
 
 def _set_up_lacks(error: Exception) -> bool:
@@ -213,6 +225,7 @@ def _made_pool(url: str, size: int, place: str) -> Any:
         reconnect_timeout=CONNECT_S,
         name="footnote",
     )
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())  # errors tell the same
     pool.open()
     return pool
 

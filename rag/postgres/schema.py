@@ -51,7 +51,7 @@ CREATE TABLE footnote.documents (
     source text NOT NULL, path text NOT NULL, hash text NOT NULL, stamp text NOT NULL,
     title text NOT NULL, date text, media_type text NOT NULL, text text NOT NULL, marks text NOT NULL,
     added text NOT NULL, size integer NOT NULL, pages integer,
-    chunks integer NOT NULL, tokens bigint NOT NULL,
+    chunks integer NOT NULL, keys bytea NOT NULL, tokens bigint NOT NULL,
     terms text[] COLLATE "C" NOT NULL, postings bytea[] NOT NULL,
     PRIMARY KEY (collection, key)
 ) PARTITION BY LIST (collection);

@@ -196,7 +196,7 @@ class PostgresStore:
         handles = [_handle(one) for one in ids]
         if handles:
             with self.transaction():
-                self._delete("live = 0 AND run = %s AND handle = ANY(%s)", (self.run, handles))
+                self._delete("live = 0 AND run = %s AND handle = ANY(%b)", (self.run, handles))
 
     def stage(
         self,
@@ -241,6 +241,7 @@ class PostgresStore:
             "size": len(document.text),
             "pages": last_page(marks),
             "chunks": len(chunks),
+            "keys": np.array(keys, "<u4").tobytes(),
             "tokens": tokens,
             "terms": terms,
             "postings": postings,
@@ -373,16 +374,17 @@ class PostgresStore:
         return int(generation)
 
     def _staged_keys(self, ids: Sequence[str]) -> list[tuple[str, int]]:
+        """Identifiers and keys of what this run staged, which until the end no other may replace."""
         return self.rows(
             "SELECT id, key FROM footnote.documents WHERE collection = {k} AND live = 0 "
-            "AND run = %s AND handle = ANY(%s) ORDER BY key",
+            "AND run = %s AND handle = ANY(%b) ORDER BY key FOR UPDATE",
             (self.run, [_handle(one) for one in dict.fromkeys(ids)]),
         )
 
     def _live_keys(self, handles: Sequence[bytes]) -> list[int]:
         rows = self.rows(
             "SELECT key FROM footnote.documents WHERE collection = {k} AND live = 1 "
-            "AND handle = ANY(%s)",
+            "AND handle = ANY(%b)",
             (list(handles),),
         )
         return [key for (key,) in rows]
@@ -463,13 +465,12 @@ class PostgresStore:
 
     def chunk_keys(self, ids: Iterable[str]) -> np.ndarray:
         """The keys of all chunks of the live documents with these identifiers: (n,), int64."""
-        rows = self.rows(
-            "SELECT c.key FROM footnote.documents d JOIN footnote.chunks c ON c.document = d.key "
-            "WHERE d.collection = {k} AND c.collection = {k} AND d.live = 1 AND d.handle = ANY(%s) "
-            "ORDER BY c.key",
+        [(packed,)] = self.rows(
+            "SELECT string_agg(keys, ''::bytea) FROM footnote.documents "
+            "WHERE collection = {k} AND live = 1 AND handle = ANY(%b)",
             ([_handle(one) for one in dict.fromkeys(ids)],),
         )
-        return np.array([key for (key,) in rows], np.int64)
+        return np.sort(np.frombuffer(packed or b"", "<u4").astype(np.int64))
 
     def chunks(self, keys: Sequence[int]) -> list[StoredChunk]:
         """The live chunks with these keys, in order of key; others are left out."""

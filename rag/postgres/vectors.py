@@ -1,8 +1,9 @@
 """The nearest passages: by pgvector's HNSW in a large collection, by looking at all in a small one.
 
 HNSW chooses a few more passages than are asked for, comparing in float16; those are scored again from
-their stored vectors in float32, so every score that is given is exact. Where few passages may be found
-they are all scored. Where HNSW gives fewer than there are, every passage is looked at.
+their stored vectors in float32, so every score that is given is exact. Where only some passages may be
+found, either those are all looked at, or the graph gives so many that enough of them are among these:
+whichever looks at fewer. Where the graph gives too few, every passage is looked at.
 """
 
 from __future__ import annotations
@@ -15,18 +16,26 @@ import numpy as np
 from rag.embed import Vectors
 from rag.postgres.store import PostgresStore, halves
 
-__all__ = ["CurrentVectors", "PassageVectors", "half", "nearest_sql"]
+__all__ = ["CurrentVectors", "PassageVectors", "graph_sql", "half"]
 
-# Up to here every passage is compared: 0.4 µs each.
+# Up to here every passage is compared: 0.5 µs each.
 EXACT = 10_000
-LOOKED_UP = 2_000  # so few are had by their keys sooner than by any search
-SHARE = 0.05  # of all; a graph loses its way where fewer may be found
 EF_SEARCH = 100
 _BESIDES = 14  # rows fetched besides those wanted: float16 swaps neighbours
+_SPARE = 1.3  # times as many are asked of the graph as should do
 
-_FOUND = (
-    "SELECT c.key, halfvec_send(c.vector) FROM footnote.chunks c JOIN footnote.documents d "
-    "ON d.key = c.document AND d.collection = {k} AND d.live = 1 WHERE c.collection = {k}"
+_LIVE = (
+    "FROM footnote.chunks c JOIN footnote.documents d ON d.key = c.document AND d.collection = {k} "
+    "AND d.live = 1 WHERE c.collection = {k}"
+)
+_VECTORS = f"SELECT c.key, halfvec_send(c.vector) {_LIVE} AND c.key = ANY(%s::bigint[])"
+_EXACT = f"SELECT c.key {_LIVE}{{within}} ORDER BY 0 + (c.vector <#> %b) LIMIT {{wanted}}"
+# The graph's order is kept, and nothing else is tried, whatever the planner knows of the tables.
+_GRAPH_ONLY = (
+    "SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.max_scan_tuples', %s, true), "
+    "set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('enable_sort', 'off', true), "
+    "set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), "
+    "set_config('enable_mergejoin', 'off', true)"
 )
 
 
@@ -37,13 +46,10 @@ def half(query: Vectors) -> Any:
     return HalfVector(query.astype("<f2"))
 
 
-def nearest_sql(size: int, wanted: int, within: bool = False, exact: bool = False) -> str:
-    """The statement that finds the nearest of vectors of `size` dimensions, by the graph or not."""
+def graph_sql(size: int, wanted: int) -> str:
+    """The statement that asks the graph of vectors of `size` dimensions."""
     near = f"c.vector::halfvec({size}) <#> %b::halfvec({size})"
-    if exact:
-        near = "0 + (c.vector <#> %b)"  # no index has that: every row is looked at
-    sql = f"{_FOUND} AND c.key = ANY(%s)" if within else _FOUND
-    return f"{sql} ORDER BY {near} LIMIT {wanted}"
+    return f"SELECT c.key {_LIVE} ORDER BY {near} LIMIT {wanted}"
 
 
 class PassageVectors:
@@ -63,46 +69,54 @@ class PassageVectors:
         count = state.chunks if within is None else len(within)
         if not limit or not count or not state.dimensions:
             return []
-        if within is not None and count <= LOOKED_UP:
-            return self._scored(
-                self._store.rows(f"{_FOUND} AND c.key = ANY(%s)", (within.tolist(),)), query, limit
-            )
-        rows = []
-        if state.graph and count > EXACT and count >= SHARE * state.chunks:
-            rows = self._nearest(query, limit, within, exact=False)
-        if len(rows) < min(limit, count):
-            rows = self._nearest(query, limit, within, exact=True)
-        return self._scored(rows, query, limit)
+        wanted = limit + _BESIDES
+        asked = wanted if within is None else int(_SPARE * wanted * state.chunks / count)
+        if state.graph and count > (EXACT if within is None else asked):
+            for _ in range(2):
+                keys = self._by_graph(query, asked)
+                if within is not None:
+                    keys = keys[np.isin(keys, within)]
+                if len(keys) >= min(wanted, count):
+                    return self._scored(keys[:wanted], query, limit)
+                asked *= 4
+        return self.search_exactly(query, limit, within)
 
     def search_exactly(
         self, query: Vectors, limit: int, within: np.ndarray | None = None
     ) -> list[tuple[int, float]]:
         """The same by looking at every passage."""
-        return self._scored(self._nearest(query, limit, within, exact=True), query, limit)
-
-    def _nearest(
-        self, query: Vectors, limit: int, within: np.ndarray | None, exact: bool
-    ) -> list[Any]:
         wanted = limit + _BESIDES
-        if not exact:
-            self._store.rows(
-                "SELECT set_config('hnsw.ef_search', %s, true), "
-                "set_config('hnsw.iterative_scan', 'relaxed_order', true)",
-                (str(min(1000, max(EF_SEARCH, 2 * wanted))),),
-            )
-        sql = nearest_sql(len(query), wanted, within is not None, exact)
-        asked = [half(query)] if within is None else [within.tolist(), half(query)]
-        return self._store.rows(sql, asked)
+        if within is not None and len(within) <= wanted:
+            return self._scored(within, query, limit)
+        asked: list[Any] = [half(query)]
+        if within is not None:
+            asked.insert(0, _listed(within))
+        condition = "" if within is None else " AND c.key = ANY(%s::bigint[])"
+        sql = _EXACT.replace("{within}", condition).replace("{wanted}", str(wanted))
+        keys = [key for (key,) in self._store.rows(sql, asked)]
+        return self._scored(np.array(keys, np.int64), query, limit)
 
-    def _scored(self, rows: list[Any], query: Vectors, limit: int) -> list[tuple[int, float]]:
-        """Rows with exact scores, the best first."""
+    def _by_graph(self, query: Vectors, wanted: int) -> np.ndarray:
+        effort = str(min(1000, max(EF_SEARCH, 2 * wanted)))
+        self._store.rows(_GRAPH_ONLY, (effort, str(max(20_000, 2 * wanted))))
+        rows = self._store.rows(graph_sql(len(query), wanted), (half(query),))
+        return np.array([key for (key,) in rows], np.int64)
+
+    def _scored(self, keys: np.ndarray, query: Vectors, limit: int) -> list[tuple[int, float]]:
+        """Those of some keys that there are, with exact scores, the best first."""
+        rows = self._store.rows(_VECTORS, (_listed(keys),))
         if not rows:
             return []
-        keys = np.array([key for key, _ in rows], np.int64)
+        found = np.array([key for key, _ in rows], np.int64)
         vectors = np.stack([halves(sent) for _, sent in rows]).astype(np.float32)
         scores = vectors @ query
-        best = np.lexsort((keys, -scores))[:limit]
-        return [(int(keys[at]), float(scores[at])) for at in best]
+        best = np.lexsort((found, -scores))[:limit]
+        return [(int(found[at]), float(scores[at])) for at in best]
+
+
+def _listed(keys: np.ndarray) -> str:
+    """Keys as an array is written: many are sooner sent so than one by one."""
+    return "{" + ",".join(map(str, keys.tolist())) + "}"
 
 
 class CurrentVectors:
