@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from rag.errors import CollectionError
-from rag.postgres.database import Database
+from rag.postgres.database import Database, Sees
 from rag.postgres.schema import SCHEMA
 from rag.postgres.store import PostgresStore
 from rag.postgres.vectors import CurrentVectors
@@ -106,9 +106,16 @@ class PostgresBackend:
             connection.execute("SELECT footnote.drop_collection(%s)", (name,))
 
     def _key(self, name: str) -> int | None:
-        with self._database.transaction(
-            None, write=False, sees=lambda connection: False
-        ) as connection:
+        """A collection's key: the primary knows; where it is away, a replica."""
+        try:
+            return self._asked(name, None)
+        except CollectionError:
+            if not self._database.has_replicas:
+                raise
+            return self._asked(name, lambda connection: True)
+
+    def _asked(self, name: str, sees: Sees | None) -> int | None:
+        with self._database.transaction(None, write=False, sees=sees) as connection:
             row = connection.execute(
                 "SELECT key FROM footnote.collections WHERE name = %s", (name,)
             ).fetchone()
