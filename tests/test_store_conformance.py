@@ -500,8 +500,8 @@ def test_two_readers_and_a_writer_see_whole_generations_only(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["durability_driver"])
     processes: list[Any] = [
-        context.Process(target=driver.rewrite, args=(small, 2.5)),
-        *(context.Process(target=driver.watch, args=(small, 2.5, log)) for log in logs),
+        context.Process(target=driver.rewrite, args=(small, 4)),
+        *(context.Process(target=driver.watch, args=(small, 4, log)) for log in logs),
     ]
     for one in processes:
         one.start()
