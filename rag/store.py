@@ -27,7 +27,7 @@ from rag.errors import CollectionError
 from rag.lexical import WordIndex
 from rag.migrate import SCHEMA, schema_of
 from rag.records import Chunk, Document, Mark
-from rag.stored import Move, StoredChunk, StoredDocument, Touch
+from rag.stored import Move, StoredChunk, StoredDocument, Touch, last_page
 
 __all__ = ["Move", "Store", "StoredChunk", "StoredDocument", "Touch", "SCHEMA"]
 
@@ -139,10 +139,12 @@ class Store(Database):
         path: str,
         digest: str,
         stamp: str,
+        added: str = "",
     ) -> None:
         """Write a document where no reader sees it yet. Call within a transaction.
 
-        `spans` are each chunk's sentences, in offsets of the chunk's text.
+        `spans` are each chunk's sentences, in offsets of the chunk's text. `added` is when the
+        document was published before it came here; "" where it was not.
         """
         self.run("DELETE FROM documents WHERE live = 0 AND id = ?", (document.id,))
         listed = [list(asdict(mark).values()) for mark in document.marks]
@@ -150,10 +152,10 @@ class Store(Database):
         fields = (document.id, source, path, digest, stamp, document.title, document.date)
         cursor = self._db.execute(
             "INSERT INTO documents (id, live, source, path, hash, stamp, title, date, media_type, text, "
-            "marks, size, pages) VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "marks, size, pages, added) VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(*fields, document.media_type, document.text.replace("\0", _NUL), marks),
-                *(len(document.text), _pages(marks)),
+                *(len(document.text), last_page(marks), added),
             ),
         )
         key = cursor.lastrowid
@@ -227,7 +229,8 @@ class Store(Database):
             [(one,) for one in ids],
         )
         return self.run_many(
-            "UPDATE documents SET live = 1, added = ? WHERE live = 0 AND id = ?",
+            "UPDATE documents SET live = 1, added = iif(added = '', ?, added) "
+            "WHERE live = 0 AND id = ?",
             [(now, one) for one in ids],
         )
 
@@ -330,11 +333,6 @@ class Store(Database):
         found, None leaves them all in; how rare a word is stays a matter of the whole collection.
         """
         return self._word_index.search(question, limit, within, self.edition, self.counts()[1])
-
-
-def _pages(marks: str) -> int | None:
-    numbers = (n for _, kind, n, _ in json.loads(marks) if kind in ("page", "slide", "sheet"))
-    return max(numbers, default=None)
 
 
 def _stored_chunks(rows: Sequence[tuple[Any, ...]]) -> list[StoredChunk]:

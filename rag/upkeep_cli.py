@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag.errors import CollectionError, RagError
+from rag.errors import RagError
 
 if TYPE_CHECKING:
     from rag.archive import Manifest
@@ -49,6 +49,11 @@ def backup(
     from rag.backup import back_up
 
     settings = _settings()
+    if settings.store:
+        _warn(
+            "collections in the database are not in it: save them with pg_dump, or with "
+            "'footnote copy' into files"
+        )
     with _bar("backing up") as progress:
         made = back_up(
             settings, out, collection or (), chat=not no_chat, force=force, progress=progress
@@ -128,14 +133,14 @@ def upgrade(
 
     Example: footnote upgrade --all
     """
-    from rag.backup import stored_collections
+    from rag.backend import backend
 
     settings = _settings()
     if everything and collection:
         raise typer.BadParameter("--all and --collection exclude each other")
     names = collection or [settings.collection]
     done, failed = [], False
-    for name in stored_collections(settings.indexes) if everything else names:
+    for name in backend(settings).names() if everything else names:
         try:
             done.append(_upgraded(name, settings, embedder))
         except RagError as error:
@@ -159,15 +164,18 @@ def upgrade(
 
 
 def _upgraded(name: str, settings: Settings, embedder: bool) -> dict[str, Any]:
+    from rag.backend import backend, missing
     from rag.collection import Collection
     from rag.migrate import SCHEMA
     from rag.migrate import upgrade as migrate
 
-    database = settings.indexes / name / "collection.db"
-    if not database.is_file():
-        raise CollectionError(f"there is no collection '{name}' in {settings.indexes}")
-    with _bar(f"upgrading '{name}'", in_bytes=False) as progress:
-        schema = migrate(database, progress)
+    kept = backend(settings)
+    if not kept.exists(name):
+        raise missing(name, kept)
+    schema = SCHEMA
+    if not settings.store:  # a database's tables are of one schema for all its collections
+        with _bar(f"upgrading '{name}'", in_bytes=False) as progress:
+            schema = migrate(settings.indexes / name / "collection.db", progress)
     mine = settings.model_copy(update={"collection": name})
     embedded = 0
     with Collection.open(name, mine, any_embedder=True) as opened:
