@@ -55,12 +55,9 @@ class Files:
             CollectionError: it is damaged, of another schema, or can't be made.
         """
         folder = self._indexes / name
-        if (folder / _DATABASE).is_file():
-            if create:
-                upgrade(folder / _DATABASE)
-        elif not create:
-            return None
-        else:
+        if not (folder / _DATABASE).is_file():
+            if not create:
+                return None
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -68,6 +65,8 @@ class Files:
                     f"{folder}: can't be made ({error.strerror}): set FOOTNOTE_INDEXES to a folder "
                     "that can be written"
                 ) from None
+        elif create:
+            upgrade(folder / _DATABASE)
         store = Store(folder / _DATABASE)
         return store, CurrentIndex(store, folder, dimensions)
 

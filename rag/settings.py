@@ -187,9 +187,9 @@ def load_settings(**overrides: Any) -> Settings:
         if first["type"] == "extra_forbidden":
             known = ", ".join(sorted(Settings.model_fields))
             raise SettingsError(f"unknown setting '{name}': the settings are {known}") from None
-        # A value may hold a password: one from a file, or an address of a database.
-        hidden = name.startswith("store") or name in secret
-        given = "" if hidden else f" (got {first['input']!r})"
+        got = f"what stands in ${_PREFIX}{name.upper()}{_IN_FILE}"  # which nobody should see
+        got = got if name in secret else repr(first["input"])
+        given = "" if name.startswith("store") else f" (got {got})"  # may hold a password
         raise SettingsError(f"setting '{name}': {first['msg']}{given}") from None
 
 

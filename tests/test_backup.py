@@ -513,18 +513,24 @@ def test_a_backup_while_a_writer_is_at_work_is_one_generation(
     assert len(seen) > 2, "the writer did nothing meanwhile: this proves nothing"
 
 
-def back_up_for_ever(settings: Settings, out: Path) -> None:
+def back_up_for_ever(begun: Any, settings: Settings, out: Path) -> None:
+    begun.set()
     while True:
         back_up(settings, out, force=True)
 
 
-def restore_for_ever(settings: Settings, files: list[Path]) -> None:
+def restore_for_ever(begun: Any, settings: Settings, files: list[Path]) -> None:
+    begun.set()
     for file in itertools.cycle(files):
         restore(file, settings, force=True)
 
 
-def killed(process: Any, after: float) -> None:
+def killed(processes: Any, work: Any, arguments: tuple[Any, ...], after: float) -> None:
+    """Let a process begin its work, and kill it `after` so many seconds of that."""
+    begun = processes.Event()
+    process = processes.Process(target=work, args=(begun, *arguments))
     process.start()
+    assert begun.wait(60)
     time.sleep(after)
     process.kill()
     process.join(30)
@@ -540,9 +546,7 @@ def test_a_killed_backup_leaves_the_last_one(
     back_up(filled, out)
     dice, half = random.Random(7), 0
     for _ in range(KILLS):
-        killed(
-            processes.Process(target=back_up_for_ever, args=(filled, out)), dice.uniform(0.05, 0.4)
-        )
+        killed(processes, back_up_for_ever, (filled, out), dice.uniform(0.0, 0.4))
         half += bool(list(out.parent.glob(f".{out.name}-*")))
         assert read_manifest(out).chat == 4
         restore(out, elsewhere, force=True)
@@ -573,10 +577,7 @@ def test_a_killed_restore_leaves_the_old_or_the_new(
         chats.append(chat_of(filled))
     dice, half = random.Random(8), 0
     for _ in range(KILLS):
-        killed(
-            processes.Process(target=restore_for_ever, args=(filled, files)),
-            dice.uniform(0.05, 0.5),
-        )
+        killed(processes, restore_for_ever, (filled, files), dice.uniform(0.0, 0.5))
         half += bool(list(filled.indexes.glob(".restoring-*")))
         assert answers(filled) in states
         assert answers(filled, "other")[3] == (1, 1)
