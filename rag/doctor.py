@@ -32,9 +32,10 @@ def prepare(settings: Settings) -> None:
     from rag.embed import load_embedder
 
     load_embedder(settings)
-    if not settings.endpoint:
+    local = settings.endpoint_failover if settings.endpoint else settings.model
+    if local:
         runtime = pick_runtime(settings.runtime)
-        convert.causal_lm_folder(settings.model, runtime, settings.cache, settings.allow_network)
+        convert.causal_lm_folder(local, runtime, settings.cache, settings.allow_network)
 
 
 def examine(settings: Settings) -> dict[str, Any]:
@@ -63,6 +64,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         },
         "packages": {name: _version(name) for name in _PACKAGES},
         "models": models,
+        "endpoint": _endpoint(settings, problems) if settings.endpoint else None,
         "cache": {"path": str(settings.cache), "mb": _size_mb(settings.cache)},
         "indexes": {"path": str(settings.indexes), "mb": _size_mb(settings.indexes)},
         "settings": settings.model_dump(mode="json", exclude={"endpoint_key"}),
@@ -75,7 +77,8 @@ def _model(name: str, problems: list[str], settings: Settings) -> dict[str, Any]
     try:
         files = package_files(weights)
     except RagError as error:
-        if name in (settings.model, settings.embedder):
+        local = settings.endpoint_failover if settings.endpoint else settings.model
+        if name in (local, settings.embedder):
             problems.append(str(error))
         return {"installed": False}
     digest = sha256_of(files)
@@ -83,6 +86,24 @@ def _model(name: str, problems: list[str], settings: Settings) -> dict[str, Any]
         problems.append(f"model {name}: its packages are damaged: install them again")
     ready = sorted(path.name for path in (settings.cache / "models").glob(f"{name}-*"))
     return {"installed": True, "sha256": digest, "licence": weights.licence, "ready": ready}
+
+
+def _endpoint(settings: Settings, problems: list[str]) -> dict[str, Any]:
+    """What the model server says within a few seconds; `models` are the names that it offers."""
+    from rag.modelserver import model_server
+
+    found: dict[str, Any] = {"url": settings.endpoint, "reachable": False, "models": []}
+    try:
+        found["models"] = names = model_server(settings).models()
+    except RagError as error:
+        problems.append(str(error))
+        return found
+    if names and settings.model not in names:
+        problems.append(
+            f"{settings.endpoint}: has no model '{settings.model}': set 'model' to one of "
+            f"{', '.join(names[:10])}"
+        )
+    return found | {"reachable": True}
 
 
 def print_findings(findings: dict[str, Any]) -> None:
@@ -106,6 +127,9 @@ def print_findings(findings: dict[str, Any]) -> None:
             ready = ", ".join(model["ready"]) or "nothing converted yet"
             state = f"sha256 {model['sha256'][:16]}…, {model['licence']}, ready: {ready}"
         console.print(f"model {name}: {state}")
+    if server := findings["endpoint"]:
+        state = ", ".join(server["models"]) or "it names no model"
+        console.print(f"endpoint {server['url']}: {state if server['reachable'] else 'not there'}")
     for name in ("cache", "indexes"):
         console.print(f"{name}: {findings[name]['path']}, {findings[name]['mb']} MB")
     for problem in findings["problems"]:
