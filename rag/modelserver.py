@@ -1,21 +1,23 @@
 """The connection to a model server: one client a process, limits in time and size, plain refusals.
 
-Requests are made on an event loop of their own thread, because there a wait can be given up at any
-moment, whatever the connection does: how long the next bytes may take differs from one read to the
-next, which no socket's time limit allows. Callers are ordinary threads. Knows nothing of messages.
+Requests are made on an event loop of their own thread, because there one can be given up at any
+moment, whatever its connection does. Callers are ordinary threads that wait for bytes as long as they
+like: longer for the first than for the next, which no socket's time limit allows. Knows nothing of
+messages.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import html
 import os
+import queue
 import re
+import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import ModelBusy, ModelError, ModelUnavailable, RagError, SettingsError
@@ -55,30 +57,37 @@ class ModelServer:
     async def _new_client(self) -> httpx.AsyncClient:
         import httpx
 
-        settings = self._settings
         headers = {"Accept-Encoding": "identity"}  # so that sizes are what they seem
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
-        trusted = httpx.create_ssl_context(trust_env=False)
-        if settings.endpoint_ca:
-            try:
-                trusted.load_verify_locations(cafile=settings.endpoint_ca)
-            except OSError as error:  # which a bad certificate is, too
-                raise SettingsError(
-                    f"endpoint_ca: {settings.endpoint_ca}: is no PEM file of certificates "
-                    f"({error.strerror or error})"
-                ) from None
         return httpx.AsyncClient(
             headers=headers,
-            verify=trusted,
+            verify=self._trusted(),
             trust_env=False,
             follow_redirects=False,
             # The limits of reading are each caller's, see `Reply`.
-            timeout=httpx.Timeout(None, connect=settings.endpoint_connect_s),
+            timeout=httpx.Timeout(None, connect=self._settings.endpoint_connect_s),
             limits=httpx.Limits(
-                max_connections=None, max_keepalive_connections=settings.endpoint_parallel
+                max_connections=None, max_keepalive_connections=self._settings.endpoint_parallel
             ),
         )
+
+    def _trusted(self) -> ssl.SSLContext:
+        """Whom to believe who they are; nobody, where nothing is encrypted."""
+        import httpx
+
+        if not self.url.startswith("https:"):
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the others take a while to read
+        trusted: ssl.SSLContext = httpx.create_ssl_context(trust_env=False)
+        file = self._settings.endpoint_ca
+        try:
+            if file:
+                trusted.load_verify_locations(cafile=file)
+        except OSError as error:  # which a bad certificate is, too
+            raise SettingsError(
+                f"endpoint_ca: {file}: is no PEM file of certificates ({error.strerror or error})"
+            ) from None
+        return trusted
 
     def close(self) -> None:
         """Close all connections. Nothing can be asked any more."""
@@ -115,16 +124,37 @@ class ModelServer:
         """
         method = "GET" if body is None else "POST"
         request = self._client.build_request(method, self.url + path, json=body)
-        with self._plainly():
-            send = functools.partial(self._client.send, request, stream=True)
-            response = self._portal.call(_within, seconds, send)
-        reply = Reply(self, self._portal, response)
+        coming: queue.SimpleQueue[httpx.Response | bytes | Exception] = queue.SimpleQueue()
+        exchange = self._portal.start_task_soon(self._exchange, request, coming)
+        reply = Reply(self, coming)
         try:
+            response = reply.head(seconds)
             if response.status_code != 200:
                 raise self._refusal(response, reply.start())
             yield reply
         finally:
-            reply.close()
+            exchange.cancel()  # where it is not over: the server sees that nobody listens
+
+    async def _exchange(self, request: httpx.Request, coming: queue.SimpleQueue[Any]) -> None:
+        """Put a response, its chunks and an empty one into `coming`; or what went wrong."""
+        import anyio
+
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                coming.put(response)
+                async for chunk in response.aiter_raw():
+                    coming.put(chunk)
+                    if response.num_bytes_downloaded > _MOST_BYTES:
+                        raise ModelUnavailable(
+                            f"{self.url}: sends more than {_MOST_BYTES // 1_000_000} MB for one reply"
+                        )
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await response.aclose()
+            coming.put(b"")
+        except Exception as error:
+            coming.put(error)
 
     def models(self, seconds: float = _ASIDE_S) -> list[str]:
         """The names of the models that it offers.
@@ -195,76 +225,64 @@ class ModelServer:
         more = ", …" if len(names) > _MOST_NAMES else ""
         return f"set 'model' to one of {', '.join(names[:_MOST_NAMES])}{more}"
 
-    @contextlib.contextmanager
-    def _plainly(self) -> Iterator[None]:
-        """Failures of the connection as errors of ours. No message of a library's is shown whole:
-        it may hold what was sent."""
+    def broken(self, error: Exception) -> Exception:
+        """A failure of the connection as an error of ours; others as they are."""
         import httpx
 
-        try:
-            yield
-        except httpx.RequestError as error:
-            kind = type(error).__name__
-            if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
-                raise ModelError(f"{self.url}: {kind}: check 'endpoint'") from None
-            if "CERTIFICATE" in str(error):
-                raise ModelError(
-                    f"{self.url}: {self.told(str(error))}: set 'endpoint_ca' to the file of the "
-                    "authority that signed it"
-                ) from None
-            raise Passing(
-                f"{self.url}: {kind} ({self.told(str(error)) or 'no more is known'}): is the server "
-                "running? check 'endpoint'"
-            ) from None
+        if not isinstance(error, httpx.RequestError):
+            return error
+        kind, told = type(error).__name__, self.told(str(error))
+        if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+            return ModelError(f"{self.url}: {kind}: check 'endpoint'")
+        if "CERTIFICATE" in told:
+            return ModelError(
+                f"{self.url}: {told}: set 'endpoint_ca' to the file of the authority that signed it"
+            )
+        return Passing(
+            f"{self.url}: {kind} ({told or 'no more is known'}): is the server running? check "
+            "'endpoint'"
+        )
 
 
 class Reply:
-    """A reply on its way. Close it at any time: the server then sees that nobody listens."""
+    """A reply on its way."""
 
-    def __init__(
-        self, server: ModelServer, portal: BlockingPortal, response: httpx.Response
-    ) -> None:
-        self._server, self._portal, self._response = server, portal, response
-        self._chunks: AsyncIterator[bytes] = response.aiter_raw()
-        self._size = 0
+    def __init__(self, server: ModelServer, coming: queue.SimpleQueue[Any]) -> None:
+        self._server = server
+        self._coming = coming
+
+    def head(self, seconds: float) -> httpx.Response:
+        """Its status and headers; raises as `read` does."""
+        response: httpx.Response = self._next(seconds)
+        return response
 
     def read(self, seconds: float) -> bytes:
-        """The next bytes; none at the end.
+        """The next bytes; none at the end, which can be read once.
 
         Raises:
             TimeoutError: nothing came within `seconds`.
             Passing: the connection broke.
             ModelUnavailable: the reply is beyond all bounds.
         """
-        with self._server._plainly():
-            chunk: bytes = self._portal.call(_within, seconds, anext, self._chunks, b"")
-        self._size += len(chunk)
-        if self._size > _MOST_BYTES:
-            raise ModelUnavailable(
-                f"{self._server.url}: sends more than {_MOST_BYTES // 1_000_000} MB for one reply"
-            )
+        chunk: bytes = self._next(seconds)
         return chunk
 
     def start(self) -> str:
         """The beginning of a body that says what went wrong; as much as comes in a moment."""
-        text = b""
+        text, until = b"", time.monotonic() + _ASIDE_S
         with contextlib.suppress(RagError, TimeoutError):
-            while len(text) < 20_000 and (chunk := self.read(_ASIDE_S)):
+            while len(text) < 20_000 and (chunk := self.read(until - time.monotonic())):
                 text += chunk
         return text.decode("utf-8", "replace")
 
-    def close(self) -> None:
-        """Idempotent."""
-        with contextlib.suppress(RuntimeError):  # the process ends, and the loop has
-            self._portal.call(self._response.aclose)
-
-
-async def _within(seconds: float, function: Any, *arguments: Any) -> Any:
-    """`await function(*arguments)`, given up after `seconds`."""
-    import anyio
-
-    with anyio.fail_after(max(0.0, seconds)):
-        return await function(*arguments)
+    def _next(self, seconds: float) -> Any:
+        try:
+            found = self._coming.get(timeout=max(0.0, seconds))
+        except queue.Empty:
+            raise TimeoutError from None
+        if isinstance(found, Exception):
+            raise self._server.broken(found) from None
+        return found
 
 
 def _message(body: str) -> str:

@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from fakes import TRUSTING, HashEmbedder
 from modelserver import DONE, STOP, Doing, ModelServer, Wire, answers, cuts, delta, says, streams
 
+from rag.assistant import Assistant
+from rag.collection import Collection
 from rag.doctor import examine
 from rag.endpoint import EndpointGenerator
 from rag.errors import ModelBusy, ModelError, ModelUnavailable, SettingsError
 from rag.generate import Generation, Message, load_generator
 from rag.modelserver import model_server
+from rag.records import Document
 from rag.settings import Settings, load_settings
 
 KEY = "sk-topsecret-0123456789"
@@ -29,7 +33,7 @@ LIMITS: dict[str, Any] = {
     "endpoint_connect_s": 2,
     "endpoint_first_token_s": 0.4,
     "endpoint_silence_s": 0.3,
-    "endpoint_whole_s": 3,
+    "endpoint_whole_s": 2,
     "endpoint_retries": 2,
     "endpoint_retry_wait_s": 0.05,
     "endpoint_queue_s": 0.3,
@@ -381,6 +385,18 @@ def test_a_reply_to_be_withheld_is_noted(reply: str, withheld: float | None) -> 
     with ModelServer(then=says(reply)) as server:  # one token of logarithm -.1: exp(-.1) = .904837
         record = said(settings_for(server), withhold="unanswerable")[1]
     assert record.withheld == (pytest.approx(withheld, rel=1e-5) if withheld else None)
+
+
+def test_a_model_that_declines_is_believed(settings: Settings) -> None:
+    """It said that the sources hold no answer: it is not asked for sentences all the same."""
+    document = Document("memo.md", "The Budapest Memorandum was signed in 1994.\n")
+    with ModelServer(then=says("Unanswerable")) as server:
+        asked = settings.model_copy(update=TRUSTING | {"endpoint": server.url, "model": "tiny"})
+        with Collection.temporary([document], asked, embedder=HashEmbedder()) as collection:
+            answer = Assistant(collection, asked).ask("Why was the Budapest Memorandum signed?")
+        assert answer.refused
+        assert answer.model == f"tiny ({server.url})"
+        assert len(server.bodies) == 1
 
 
 def echo(status: str) -> Doing:
