@@ -129,7 +129,7 @@ def print_findings(findings: dict[str, Any]) -> None:
         console.print(f"model {name}: {state}")
     if server := findings["endpoint"]:
         state = ", ".join(server["models"]) or "it names no model"
-        console.print(f"endpoint {server['url']}: {state if server['reachable'] else 'not there'}")
+        console.print(f"endpoint {server['url']}: {state if server['reachable'] else 'see below'}")
     for name in ("cache", "indexes"):
         console.print(f"{name}: {findings[name]['path']}, {findings[name]['mb']} MB")
     for problem in findings["problems"]:
