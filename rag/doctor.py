@@ -14,7 +14,7 @@ from rag.hardware import cpu_features, pick_runtime, thread_count
 from rag.settings import Settings
 from rag.weights import PACKAGED, package_files, sha256_of
 
-__all__ = ["examine", "prepare", "print_findings"]
+__all__ = ["endpoint_findings", "examine", "prepare", "print_findings"]
 
 _PACKAGES = (
     *("torch", "transformers", "sentence-transformers", "faiss-cpu", "openvino", "openvino-genai"),
@@ -64,7 +64,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         },
         "packages": {name: _version(name) for name in _PACKAGES},
         "models": models,
-        "endpoint": _endpoint(settings, problems) if settings.endpoint else None,
+        "endpoint": endpoint_findings(settings, problems) if settings.endpoint else None,
         "cache": {"path": str(settings.cache), "mb": _size_mb(settings.cache)},
         "indexes": {"path": str(settings.indexes), "mb": _size_mb(settings.indexes)},
         "settings": settings.model_dump(mode="json", exclude={"endpoint_key"}),
@@ -88,8 +88,11 @@ def _model(name: str, problems: list[str], settings: Settings) -> dict[str, Any]
     return {"installed": True, "sha256": digest, "licence": weights.licence, "ready": ready}
 
 
-def _endpoint(settings: Settings, problems: list[str]) -> dict[str, Any]:
-    """What the model server says within a few seconds; `models` are the names that it offers."""
+def endpoint_findings(settings: Settings, problems: list[str]) -> dict[str, Any]:
+    """What the model server says within a few seconds; `models` are the names that it offers.
+
+    What is wrong goes into `problems`.
+    """
     from rag.modelserver import model_server
 
     found: dict[str, Any] = {"url": settings.endpoint, "reachable": False, "models": []}

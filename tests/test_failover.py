@@ -89,8 +89,6 @@ class Bench:
         quick = {
             "endpoint_retries": 1,
             "endpoint_retry_wait_s": 0.05,
-            "endpoint_first_token_s": 2,
-            "endpoint_silence_s": 2,
         }
         values = TRUSTING | quick | {"endpoint": url, "model": "tiny"} | more
         self.settings = library.settings.model_copy(update=values)
