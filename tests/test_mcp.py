@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -438,20 +439,30 @@ def test_a_collection_that_is_not_there_is_said_before_anything(
     assert "there is no collection 'nowhere'" in done.stderr
 
 
-def test_the_model_is_loaded_once(bold: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_are_loaded_once_and_one_after_the_other(
+    bold: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loads: list[str] = []
+    loading = threading.Lock()
 
-    def load(settings: Settings) -> Reader:
-        loads.append(settings.model)
-        return Reader()
+    def loader(name: str, made: Any) -> Callable[[Settings], Any]:
+        def load(settings: Settings) -> Any:
+            assert loading.acquire(blocking=False), "two at once"
+            time.sleep(0.2)
+            loads.append(name)
+            loading.release()
+            return made
 
-    monkeypatch.setattr("ui.shelf.load_generator", load)
-    shelf = Shelf(bold, HashEmbedder())
-    threads = [threading.Thread(target=shelf.load) for _ in range(4)]
+        return load
+
+    monkeypatch.setattr("ui.shelf.load_embedder", loader("embedder", HashEmbedder()))
+    monkeypatch.setattr("ui.shelf.load_generator", loader("model", Reader()))
+    shelf = Shelf(bold)
+    threads = [threading.Thread(target=shelf.load) for _ in range(3)]
     for thread in threads:
         thread.start()
+    assert structured(call(shelf, "ask", question=WHEN))["text"]
     for thread in threads:
         thread.join()
-    structured(call(shelf, "ask", question=WHEN))
-    assert len(loads) == 1
+    assert sorted(loads) == ["embedder", "model"]
     shelf.close()

@@ -44,10 +44,12 @@ class Shelf:
         self, settings: Settings, embedder: Embedder | None = None, model: Model | None = None
     ) -> None:
         self.settings = settings
-        self._embedder = SharedEmbedder(lambda: embedder or load_embedder(settings))
+        self._embedder = SharedEmbedder(lambda: embedder or self._load_embedder())
         self._given = model
         # Collections are used by one thread at a time: those that answer are not those that show.
-        self._answering, self._reading, self._loading = (threading.Lock() for _ in range(3))
+        self._answering, self._reading = threading.Lock(), threading.Lock()
+        # Libraries as large as these break when two threads import them at once.
+        self._loading = threading.Lock()
         self._open: dict[tuple[str, str], tuple[tuple[int, int], Collection]] = {}
 
     def load(self) -> None:
@@ -116,6 +118,10 @@ class Shelf:
                     if isinstance(event, Finished):
                         return event.answer
         raise AssertionError("a stream ends with Finished")
+
+    def _load_embedder(self) -> Embedder:
+        with self._loading:
+            return load_embedder(self.settings)
 
     def _model(self) -> Model:
         with self._loading:
