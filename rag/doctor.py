@@ -48,10 +48,10 @@ def examine(settings: Settings) -> dict[str, Any]:
             f"only {free:.1f} GB are free at {settings.cache}: converting a model takes 5"
         )
     runtime = pick_runtime(settings.runtime)
-    if runtime == "transformers" and not cpu_features() & {"amx_bf16", "avx512_bf16", "bf16"}:
+    if runtime == "transformers" and settings.runtime == "auto":
         problems.append(
-            "this processor has no fast bfloat16 and OpenVINO is not used: answers will be slow; "
-            "pip install 'footnote[openvino]' and set runtime = auto"
+            "OpenVINO is not installed: answers take two to four times as long; "
+            "pip install 'footnote[openvino]'"
         )
     return {
         "footnote": __version__,

@@ -44,12 +44,10 @@ def has_native_bf16() -> bool:
 
 
 def pick_runtime(wanted: str) -> Runtime:
-    """`auto`: transformers in bf16 where that is native; else OpenVINO where it is installed."""
+    """`auto`: OpenVINO where it is installed, faster on every processor measured; else transformers."""
     if wanted == "transformers" or wanted == "openvino":
         return wanted  # type: ignore[return-value]
-    if has_native_bf16() or importlib.util.find_spec("openvino") is None:
-        return "transformers"
-    return "openvino"
+    return "openvino" if importlib.util.find_spec("openvino") else "transformers"
 
 
 def thread_count(wanted: int) -> int:

@@ -12,6 +12,7 @@ from rag.errors import ModelError
 from rag.generate import Logits, generator_name
 from rag.hardware import thread_count
 from rag.prefix import State, fingerprint
+from rag.quantize import GROUP
 from rag.settings import Settings
 
 __all__ = ["OpenVinoLM"]
@@ -34,6 +35,9 @@ class OpenVinoLM:
         properties = {
             "INFERENCE_NUM_THREADS": thread_count(settings.threads),
             "PERFORMANCE_HINT": "LATENCY",
+            # Where the processor multiplies 8-bit numbers (VNNI, AMX), what a token's weights are
+            # multiplied by is rounded to 8 bits too, as many numbers to a scale as the weights have.
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(GROUP),
             # The default stores keys and values in 8 bits: cutting the state would round them again.
             "KV_CACHE_PRECISION": "f32",
         }
