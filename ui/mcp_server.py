@@ -86,6 +86,8 @@ class Passage:
 
 @dataclass(frozen=True)
 class Passages:
+    """What a search found, best first."""
+
     question: str
     hits: list[Passage]
 
