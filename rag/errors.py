@@ -5,12 +5,23 @@ RagError
 ├── ReadError          one file can't be read; the rest of its folder still can
 ├── CollectionError    a collection is missing, damaged or was built with other settings
 ├── ModelError         weights are missing, damaged or can't be loaded; an endpoint fails
+│   ├── ModelUnavailable   a model server is away, overloaded or broke off: it may pass
+│   └── ModelBusy          as many requests are under way as may be: ask again later
 └── InputError         a question, batch line or suite row is not what it should be
 """
 
 from __future__ import annotations
 
-__all__ = ["RagError", "SettingsError", "ReadError", "CollectionError", "ModelError", "InputError"]
+__all__ = [
+    "RagError",
+    "SettingsError",
+    "ReadError",
+    "CollectionError",
+    "ModelError",
+    "ModelUnavailable",
+    "ModelBusy",
+    "InputError",
+]
 
 
 class RagError(Exception):
@@ -31,6 +42,14 @@ class CollectionError(RagError):
 
 class ModelError(RagError):
     """Model weights are missing, damaged or can't be loaded, or a model server fails."""
+
+
+class ModelUnavailable(ModelError):
+    """A model server can't be reached, is overloaded or broke off; nothing here needs mending."""
+
+
+class ModelBusy(ModelError):
+    """As many requests to the model are under way as the settings allow, and waiting was in vain."""
 
 
 class InputError(RagError):

@@ -9,9 +9,11 @@ wherever it stands. This module knows nothing of models or stores.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -30,6 +32,8 @@ __all__ = ["Settings", "load_settings"]
 _PREFIX = "FOOTNOTE_"
 _IN_FILE = "_FILE"
 _LONGEST_VALUE = 65_536  # bytes of a file that holds a setting's value: more is another file
+# An address may hold a password, and a key is one: neither is ever repeated.
+_SECRET = ("endpoint", "endpoint_key", "store", "store_replicas")
 # Names that the Makefile and the tests use.
 _NOT_SETTINGS = {
     f"{_PREFIX}{name}"
@@ -59,7 +63,7 @@ def _default_cache() -> Path:
 class Settings(BaseModel):
     """Everything that can be set. Sizes are in the units that the names say."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     collection: str = Field("seeds", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     indexes: Path = Field(default_factory=_default_indexes)
@@ -85,10 +89,42 @@ class Settings(BaseModel):
     model: str = "qwen2.5-coder-1.5b"
     adapter: str = Field("auto", description='"": the plain model')
     runtime: Literal["auto", "transformers", "openvino"] = "auto"
-    endpoint: str = ""
-    endpoint_key: str = ""
     allow_network: bool = False
     threads: int = Field(0, ge=0, description="0: as many as there are cores")
+
+    # A model server in place of the local model; `model` is its name there. Times are in seconds.
+    endpoint: str = Field("", description="base URL of an OpenAI-compatible server, mostly …/v1")
+    endpoint_key: str = Field("", repr=False)
+    endpoint_ca: Path | None = Field(
+        None, description="PEM file of an authority to trust beside the known ones"
+    )
+    endpoint_extra: dict[str, Any] = Field(
+        default_factory=dict,
+        description="more fields of each request, such as chat_template_kwargs",
+    )
+    endpoint_connect_s: float = Field(5, gt=0, description="to open a connection")
+    endpoint_first_token_s: float = Field(
+        120, gt=0, description="in the server's queue, and to read"
+    )
+    endpoint_silence_s: float = Field(60, gt=0, description="between one token and the next")
+    endpoint_whole_s: float = Field(
+        600, gt=0, description="one reply, with all that is tried again"
+    )
+    endpoint_retries: int = Field(3, ge=0, le=20, description="further attempts at one reply")
+    endpoint_retry_wait_s: float = Field(
+        20, gt=0, description="the longest pause before one; a Retry-After beyond it ends them"
+    )
+    endpoint_parallel: int = Field(16, ge=1, description="requests under way from this process")
+    endpoint_queue_s: float = Field(
+        30, ge=0, description="how long a further one waits for its turn"
+    )
+    endpoint_failover: str = Field(
+        "", description='the local model that answers while the server fails; "": none'
+    )
+    endpoint_failures: int = Field(
+        3, ge=1, description="failures in a row after which the server is left alone"
+    )
+    endpoint_pause_s: float = Field(30, gt=0, description="for that long, then tried again")
 
     # Chunks
     chunk_tokens: int = Field(200, ge=32, le=512)
@@ -136,7 +172,7 @@ class Settings(BaseModel):
     parse_seconds: int = Field(60, ge=1)
     parse_memory_mb: int = Field(1024, ge=128)
 
-    @field_validator("indexes", "cache", "chat")
+    @field_validator("indexes", "cache", "chat", "endpoint_ca")
     @classmethod
     def _expand(cls, path: Path | None) -> Path | None:
         return path.expanduser() if path else None
@@ -160,6 +196,32 @@ class Settings(BaseModel):
     @field_serializer("store_replicas", when_used="json")
     def _all_shown(self, replicas: tuple[str, ...]) -> list[str]:
         return [shown(one) for one in replicas]
+
+    @field_validator("endpoint")
+    @classmethod
+    def _base_url(cls, endpoint: str) -> str:
+        if not endpoint:
+            return ""
+        try:
+            parts = urlsplit(endpoint)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good or not endpoint.isprintable() or " " in endpoint:
+            raise ValueError("is no URL: write it like http://127.0.0.1:8000/v1")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError(
+                "holds more than a base URL: a key goes into 'endpoint_key', and nothing follows "
+                "'?' or '#'"
+            )
+        return endpoint.rstrip("/")
+
+    @field_validator("endpoint_key")
+    @classmethod
+    def _fits_a_header(cls, key: str) -> str:
+        if not re.fullmatch(r"[\x21-\x7e]*", key.strip()):
+            raise ValueError("holds a space, or a character that no key has")
+        return key.strip()
 
     @property
     def chat_folder(self) -> Path:
@@ -189,7 +251,7 @@ def load_settings(**overrides: Any) -> Settings:
             raise SettingsError(f"unknown setting '{name}': the settings are {known}") from None
         got = f"what stands in ${_PREFIX}{name.upper()}{_IN_FILE}"  # which nobody should see
         got = got if name in secret else repr(first["input"])
-        given = "" if name.startswith("store") else f" (got {got})"  # may hold a password
+        given = "" if name.partition(".")[0] in _SECRET else f" (got {got})"
         raise SettingsError(f"setting '{name}': {first['msg']}{given}") from None
 
 

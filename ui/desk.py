@@ -313,6 +313,8 @@ class Desk:
                     job.draft += event.text
                     job.version += 1
                 elif isinstance(event, Stage):
+                    if event.name == "restarting":
+                        job.draft = ""
                     job.now(event.name, event.detail)
                 elif isinstance(event, Finished):
                     self._keep(job, event.answer, collection)
