@@ -32,7 +32,8 @@ from rag.doctor import examine
 from rag.errors import CollectionError, InputError
 from rag.ingest import given_job, stage_batch
 from rag.postgres import lexical, vectors, words
-from rag.postgres import store as store_module
+from rag.postgres import publish as publish_module
+from rag.postgres import session as session_module
 from rag.postgres.backend import PostgresBackend
 from rag.postgres.database import close_pools
 from rag.postgres.store import PostgresStore
@@ -413,7 +414,7 @@ def test_a_larger_collection(large: Any, kept: Settings, monkeypatch: pytest.Mon
     assert recall(within, true_within) >= 0.97
 
     # Removals: counts follow at once, rows of words are made anew.
-    monkeypatch.setattr(store_module, "_FEW_DEAD", 500)
+    monkeypatch.setattr(publish_module, "FEW_DEAD", 500)
     gone = [one.id for one in store.documents()[::4]]
     for at in range(0, len(gone), 10):
         store.publish([], gone[at : at + 10])
@@ -486,7 +487,7 @@ def test_replicas_answer_while_they_know_enough(
                 assert answered_by() == "primary"
                 assert {hit.text for hit in reader.search("dogs")} == {"Cats purr.", "Dogs bark."}
                 # Another one does not: it sees the generation before, whole.
-                store_module._seen.clear()
+                session_module._seen.clear()
                 assert answered_by() == "replica"
                 assert [hit.text for hit in reader.search("dogs")] == ["Cats purr."]
                 standby.run("SELECT pg_wal_replay_resume()")

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from rag.embed import Vectors
-from rag.postgres.store import PostgresStore, halves
+from rag.postgres.form import halves
+from rag.postgres.store import PostgresStore
 
 __all__ = ["CurrentVectors", "PassageVectors", "graph_sql", "half"]
 
