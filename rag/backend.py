@@ -27,18 +27,45 @@ __all__ = ["Backend", "Index", "Keeper", "Passages", "backend", "missing"]
 
 
 class Passages(Protocol):
-    """A store: one collection's documents and chunks. For one thread at a time."""
+    """A store: one collection's documents and chunks. For one thread at a time.
+
+    `rag.store.Store` says more of each method.
+    """
 
     @property
-    def generation(self) -> int: ...
+    def generation(self) -> int:
+        """Raised by one whenever what readers see changes."""
+        ...
+
     @property
-    def edition(self) -> str: ...
-    def close(self) -> None: ...
-    def transaction(self, write: bool = True) -> AbstractContextManager[None]: ...
-    def meta(self, key: str) -> str | None: ...
-    def set_meta(self, key: str, value: str) -> None: ...
-    def staged(self) -> dict[str, tuple[str, str]]: ...
-    def drop_staged(self, ids: Iterable[str]) -> None: ...
+    def edition(self) -> str:
+        """The generation with a random part, which no two collections share."""
+        ...
+
+    def close(self) -> None:
+        """Free what is held."""
+        ...
+
+    def transaction(self, write: bool = True) -> AbstractContextManager[None]:
+        """Run a block as one transaction; one that only reads sees one generation throughout."""
+        ...
+
+    def meta(self, key: str) -> str | None:
+        """A value that belongs to the collection as a whole."""
+        ...
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Set such a value."""
+        ...
+
+    def staged(self) -> dict[str, tuple[str, str]]:
+        """(Content hash, path) by identifier of documents that were left staged."""
+        ...
+
+    def drop_staged(self, ids: Iterable[str]) -> None:
+        """Forget staged documents."""
+        ...
+
     def stage(
         self,
         document: Document,
@@ -51,23 +78,52 @@ class Passages(Protocol):
         digest: str,
         stamp: str,
         added: str = "",
-    ) -> None: ...
+    ) -> None:
+        """Write a document where no reader sees it yet. Within a transaction."""
+        ...
+
     def publish(
         self,
         ids: Sequence[str],
         removed: Sequence[str] = (),
         moved: Sequence[Move] = (),
         embedder: str = "",
-    ) -> int: ...
-    def touch(self, touched: Sequence[Touch]) -> None: ...
-    def documents(self) -> list[StoredDocument]: ...
-    def document(self, document_id: str) -> Document | None: ...
-    def counts(self) -> tuple[int, int]: ...
-    def chunk_keys(self, ids: Iterable[str]) -> np.ndarray: ...
-    def chunks(self, keys: Sequence[int]) -> list[StoredChunk]: ...
+    ) -> int:
+        """Make staged documents live, in one transaction with all else; the new generation.
+
+        `embedder` is named where another one made the vectors.
+        """
+        ...
+
+    def touch(self, touched: Sequence[Touch]) -> None:
+        """Note new stamps alone."""
+        ...
+
+    def documents(self) -> list[StoredDocument]:
+        """Every live document, ordered by identifier."""
+        ...
+
+    def document(self, document_id: str) -> Document | None:
+        """A live document with its text, or None."""
+        ...
+
+    def counts(self) -> tuple[int, int]:
+        """How many documents and chunks are live."""
+        ...
+
+    def chunk_keys(self, ids: Iterable[str]) -> np.ndarray:
+        """The keys of all chunks of the live documents with these identifiers: (n,), int64."""
+        ...
+
+    def chunks(self, keys: Sequence[int]) -> list[StoredChunk]:
+        """The live chunks with these keys, in order of key; others are left out."""
+        ...
+
     def search_words(
         self, question: str, limit: int, within: np.ndarray | None = None
-    ) -> list[tuple[int, float]]: ...
+    ) -> list[tuple[int, float]]:
+        """BM25: (chunk key, score), best first; of `within`, where it is given."""
+        ...
 
 
 class Index(Protocol):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from rag.errors import CollectionError
 from rag.postgres.database import Database, Sees
 from rag.postgres.schema import SCHEMA
+from rag.postgres.session import note
 from rag.postgres.store import PostgresStore
 from rag.postgres.vectors import CurrentVectors
 from rag.settings import Settings
@@ -98,7 +99,18 @@ class PostgresBackend:
                         "has ended, then run the same command again"
                     )
                 time.sleep(0.05)
+            self._see_latest(name)
             yield
+
+    def _see_latest(self, name: str) -> None:
+        """Whoever writes goes by the present, not by what a replica has."""
+        if self._database.has_replicas:
+            with self._database.transaction(None, write=False) as connection:
+                row = connection.execute(
+                    "SELECT key, generation FROM footnote.collections WHERE name = %s", (name,)
+                ).fetchone()
+            if row:
+                note(self.place, *row)
 
     def _drop(self, name: str) -> None:
         with self._database.transaction(None, write=True) as connection:
