@@ -25,6 +25,9 @@ class EndpointGenerator:
     Control tokens in retrieved text are the server's to neutralise: it applies the chat template.
     """
 
+    concurrent = True
+    """Several threads may use it at once."""
+
     def __init__(self, endpoint: str, model: str, key: str = "") -> None:
         self.name = f"{model} ({endpoint})"
         self._url = endpoint.rstrip("/") + "/chat/completions"
