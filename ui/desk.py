@@ -108,6 +108,7 @@ class Desk:
                 self._line.leave(turn)
             left = [job for job in self._jobs.values() if not job.done]
         for job in left:
+            job.closing = True
             if job.turn.id in waiting:
                 self._done(job, "stopped")
             else:

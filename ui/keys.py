@@ -89,7 +89,9 @@ class Keys:
         """Every key, ordered by name."""
         rows = self._database.rows("SELECT * FROM keys ORDER BY name")
         return [
-            Key(row["name"], row["user"], _time(row["made"]), _time(row["ends"]), _time(row["used"]))
+            Key(
+                row["name"], row["user"], _time(row["made"]), _time(row["ends"]), _time(row["used"])
+            )
             for row in rows
         ]
 

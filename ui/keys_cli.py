@@ -30,7 +30,8 @@ def add(
     name: NameArgument,
     user: Annotated[str, typer.Option(help="Whose rights it has.", show_default=False)],
     days: Annotated[
-        int | None, typer.Option(min=1, max=36_500, help="It ends after so many; never if not named.")
+        int | None,
+        typer.Option(min=1, max=36_500, help="It ends after so many; never if not named."),
     ] = None,
 ) -> None:
     """Make a key and print it: the one time that it can be seen.
