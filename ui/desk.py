@@ -38,6 +38,7 @@ _log = logging.getLogger(__name__)
 _HISTORY = 3  # earlier turns that a follow-up may lean on
 _HOUR_S = 3600
 _IDLE_S = 1.0  # without a question, before the chore goes on
+_CLOSING_S = 10.0  # for all threads together: a model may be reading a long prompt
 _MANY = 8  # answers at once of a model that several may use, where the settings don't say
 
 
@@ -117,8 +118,9 @@ class Desk:
     def close(self) -> None:
         """Stop the answers that are being written and end the threads."""
         self.drain()
+        until = time.monotonic() + _CLOSING_S
         for thread in self._threads:
-            thread.join(10)
+            thread.join(max(0.0, until - time.monotonic()))
 
     def ask(
         self,
@@ -244,7 +246,7 @@ class Desk:
 
     def end(self, job: Job, outcome: Outcome, note: str = "") -> None:
         """The question is done with; `note` is the error line of a failed one."""
-        if job.kept:
+        if job.kept and not job.done:
             with _logged():
                 if outcome == "stopped":
                     self._history.stop(job.turn.id, job.draft)

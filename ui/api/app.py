@@ -31,7 +31,8 @@ def api(services: Services, **patience: float) -> ASGI:
     Raises:
         SettingsError: a package that it needs is not installed.
     """
-    from fastapi import FastAPI
+    from fastapi import FastAPI, Security
+    from fastapi.security import HTTPBearer
 
     metrics, traces = Metrics(services), Traces(services.settings)
     services.desk.on_ended.append(traces.question)
@@ -48,9 +49,12 @@ def api(services: Services, **patience: float) -> ASGI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     errors.install(app)
+    # Told in the document alone: the guard, in front of everything, is what asks for it.
+    keyed = [Security(HTTPBearer(auto_error=False, description="Needed where there are users."))]
     for family in (ask, search, collections, documents, conversations, openai):
-        app.include_router(family.routes(services), responses=told)
-    app.include_router(operations.routes(services, metrics), responses=told)
+        app.include_router(family.routes(services), responses=told, dependencies=keyed)
+    app.include_router(operations.routes(services, metrics), responses=told, dependencies=keyed)
+    app.include_router(operations.readiness(services))
     app.include_router(health())
     app.include_router(operations.manual(app))
     return Envelope(app, metrics, traces, upload_mb=services.settings.max_file_mb, **patience)

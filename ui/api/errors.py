@@ -130,6 +130,7 @@ def install(app: FastAPI) -> None:
     """Have the application answer so."""
     from fastapi import Request, Response
     from fastapi.exceptions import RequestValidationError
+    from fastapi.routing import iter_route_contexts
     from starlette.exceptions import HTTPException
 
     from ui.routes.common import NotHere
@@ -138,6 +139,10 @@ def install(app: FastAPI) -> None:
         body, headers = packed(request.scope["path"], problem, **more)
         named = {name.decode(): value.decode("latin-1") for name, value in headers}
         return Response(body, problem.status, named)
+
+    def allowed(path: str) -> list[str]:
+        fits = [one for one in iter_route_contexts(app.routes) if one.path_regex.match(path)]
+        return sorted({method for one in fits for method in one.methods or ()})
 
     async def problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
@@ -162,6 +167,8 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         code = CODES.get(error.status_code, "invalid_request")
         headers = dict(error.headers or {})
+        if error.status_code == 405:  # Starlette names those of the first route that fits alone
+            headers["Allow"] = ", ".join(allowed(request.scope["path"]))
         return told(request, Problem(error.status_code, str(error.detail), code, headers=headers))
 
     async def inside(request: Request, error: Exception) -> Response:

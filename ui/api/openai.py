@@ -45,7 +45,7 @@ __all__ = ["routes"]
 _PREFIX = "footnote/"
 _LONGEST_SAID = 4000  # characters of an earlier message that are read
 _STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    200: {"content": {"text/event-stream": {}}},
     400: {"model": ErrorOut},
 }
 

@@ -14,7 +14,7 @@ from ui.api.models import MeOut, Readiness
 from ui.guard import person_of
 from ui.services import Services
 
-__all__ = ["manual", "routes"]
+__all__ = ["manual", "readiness", "routes"]
 
 _STYLE = """
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 system-ui, sans-serif;
@@ -30,17 +30,6 @@ def routes(services: Services, metrics: Metrics) -> APIRouter:
     """The router."""
     router = APIRouter(tags=["service"])
 
-    @router.get("/ready", response_model=Readiness, responses={503: {"model": Readiness}})
-    def ready(request: Request) -> Response:
-        """Whether questions can be answered: the model is loaded and the store can be read.
-
-        200 or 503. Everybody may ask; which part is missing is told to those who are known.
-        """
-        model, store = services.desk.ready, _store(services)
-        known = request.scope["state"].get("person") is not None
-        body = {"ready": model and store, **({"model": model, "store": store} if known else {})}
-        return JSONResponse(body, 200 if body["ready"] else 503)
-
     @router.get("/metrics", response_class=Response)
     def measured(request: Request) -> Response:
         """Everything that is counted, in Prometheus's text format; for admins."""
@@ -54,6 +43,24 @@ def routes(services: Services, metrics: Metrics) -> APIRouter:
         """Whose key or session this is."""
         person = person_of(request)
         return MeOut(name=person.name, role=person.role, groups=sorted(person.groups))
+
+    return router
+
+
+def readiness(services: Services) -> APIRouter:
+    """/ready, which asks for no key: what routes requests to the service has none."""
+    router = APIRouter(tags=["service"])
+
+    @router.get("/ready", response_model=Readiness, responses={503: {"model": Readiness}})
+    def ready(request: Request) -> Response:
+        """Whether questions can be answered: the model is loaded and the store can be read.
+
+        200 or 503. Everybody may ask; which part is missing is told to those who are known.
+        """
+        model, store = services.desk.ready, _store(services)
+        known = request.scope["state"].get("person") is not None
+        body = {"ready": model and store, **({"model": model, "store": store} if known else {})}
+        return JSONResponse(body, 200 if body["ready"] else 503)
 
     return router
 
