@@ -113,6 +113,26 @@ def test_slow_uploads_keep_nobody_from_asking(tmp_path: Path) -> None:
                 line.close()
 
 
+def test_an_upload_that_is_cut_leaves_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(tmp_path) as made, made.client() as http:
+        for _ in range(5):
+            with begun(made, UPLOAD, 1000) as line:
+                line.sendall(b"some words")
+        for _ in range(100):
+            told = http.get("/metrics").text
+            if 'route="/api/v1/collections/{collection}/documents",status="499"} 5.0' in told:
+                break
+            time.sleep(0.05)
+        else:
+            raise AssertionError(told)
+        assert 'status="500"' not in told
+        assert http.get("/api/v1/collections/papers/documents").json()["total"] == 1
+    assert not list((made.services.settings.chat_folder / "uploads" / ".parts").iterdir())
+    assert [one for one in caplog.records if one.levelname == "ERROR"] == []
+
+
 @pytest.mark.parametrize("path", ["/api/v1/ask", "/api/v1/search", "/v1/chat/completions"])
 def test_a_body_that_is_too_large_is_not_read(tmp_path: Path, path: str) -> None:
     with serving(tmp_path) as made, made.client() as http:

@@ -130,6 +130,7 @@ def test_search_gives_passages_exact_to_the_character(http: httpx.Client) -> Non
         ({"question": WHAT, "conversation": "nowhere"}, 404),
         ({"question": WHAT, "style": "long"}, 422),
         ({"question": WHAT, "scope": {"kinds": ["nothing"]}}, 400),
+        ({"question": WHAT, "scope": {"document": ["toll.txt"]}}, 422),
         ({"question": "\ud800 lone"}, 422),
         ([], 422),
         ("{", 422),

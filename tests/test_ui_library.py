@@ -306,6 +306,20 @@ def test_a_collection_is_removed_while_it_is_being_read(
     assert library.names(EDITOR) == [] and library.names(OTHER) == ["papers"]
 
 
+def test_each_thread_that_answers_has_a_connection_of_its_own(papers: Library) -> None:
+    mine = papers.reader("papers")
+    theirs: list[Collection] = []
+    for _ in range(2):
+        thread = threading.Thread(target=lambda: theirs.append(papers.reader("papers")))
+        thread.start()
+        thread.join()
+    assert papers.reader("papers") is mine and mine not in theirs
+    papers.close()
+    for one in (mine, *theirs):
+        with pytest.raises(Exception, match="closed"):
+            one.counts()
+
+
 # Rights
 
 

@@ -82,6 +82,7 @@ class Desk:
         self._asked: dict[str, deque[float]] = {}
         self._lock = threading.Condition()
         self._closed = False
+        self._warm = False
         self._threads: list[threading.Thread] = []
         self._first: Worker | None = None  # the one that does the chore
 
@@ -92,8 +93,8 @@ class Desk:
 
     @property
     def ready(self) -> bool:
-        """Whether the next question finds the model loaded."""
-        return self.started and self._model is not None
+        """Whether the next question finds everything loaded that it needs."""
+        return self.started and self._warm
 
     def start(self) -> None:
         """Begin to answer. The models are loaded at once, so that the first question need not wait."""
@@ -230,7 +231,9 @@ class Desk:
         return job.done or self._closed or self._left(job)
 
     def model(self) -> Model:
-        """The model that writes, loaded at first use; with it come the threads that share it.
+        """The model that writes, loaded at first use, which comes after the embedder's.
+
+        With it come the threads that share it.
 
         Raises:
             ModelError: it can't be loaded.
@@ -242,6 +245,7 @@ class Desk:
             shared = bool(getattr(self._model, "concurrent", False))
             while shared and len(self._threads) < at_once and self.started:
                 self._grow()
+            self._warm = True
             return self._model
 
     def end(self, job: Job, outcome: Outcome, note: str = "") -> None:

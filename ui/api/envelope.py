@@ -12,8 +12,8 @@ import secrets
 import time
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
+from ui.api.errors import GONE
 from ui.api.metrics import Metrics
 from ui.api.traces import Traces
 from ui.guard import ASGI, Message, Receive, Scope, Send
@@ -27,7 +27,6 @@ _LONGEST_BODY = 2_000_000  # bytes, but for an uploaded file
 _LARGE = "the request's body may have {most:,} bytes at most"
 _LATE = "the request's body did not arrive in time: send it again"
 _CLOSE = {"connection": "close"}
-_GONE = 499  # what counts as the status where the client left before there was one
 
 _log = logging.getLogger(__name__)
 
@@ -74,15 +73,13 @@ class Envelope:
         with self._traces.request(scope) as span:
             try:
                 await self._app(scope, self._patient(scope, receive), sent)
-            except ClientDisconnect:
-                status = status or _GONE
             except Exception:
                 if not whole:  # `errors` has not told of it
                     _log.exception("footnote: request %s failed", number)
                     raise  # the connection is cut: the client can tell that this is no answer
             finally:
-                span(status or _GONE)
-                self._metrics.request(scope, status or _GONE, time.perf_counter() - began)
+                span(status or GONE)
+                self._metrics.request(scope, status or GONE, time.perf_counter() - began)
 
     def _patient(self, scope: Scope, receive: Receive) -> Receive:
         """`receive`, which waits for a body so long and takes so much of it, and no more."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CODES",
+    "GONE",
     "OPENAI",
     "Problem",
     "error_body",
@@ -33,6 +34,7 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 OPENAI = "/v1/"
+GONE = 499  # what counts as the status where the client left before there was one
 _API = ("/api/", OPENAI, "/health", "/ready", "/metrics")
 
 CODES = {
@@ -132,6 +134,7 @@ def install(app: FastAPI) -> None:
     from fastapi.exceptions import RequestValidationError
     from fastapi.routing import iter_route_contexts
     from starlette.exceptions import HTTPException
+    from starlette.requests import ClientDisconnect
 
     from ui.routes.common import NotHere
 
@@ -178,7 +181,11 @@ def install(app: FastAPI) -> None:
         _log.error("footnote: request %s failed", number, exc_info=error)
         return told(request, Problem(500, words), request=number)
 
+    async def gone(request: Request, error: Exception) -> Response:
+        return Response(status_code=GONE)  # nobody is there to read it
+
     app.add_exception_handler(Exception, inside)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(RagError, purpose)
     app.add_exception_handler(NotHere, not_here)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Metrics"]
 
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _STAGE_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _REQUEST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 
@@ -94,7 +95,7 @@ class Metrics:
     def request(self, scope: Scope, status: int, seconds: float) -> None:
         """A request has ended; what no route took counts as "none"."""
         route = getattr(scope.get("route"), "path", "none")
-        method = scope["method"] if route != "none" else ""
+        method = scope["method"] if scope["method"] in _METHODS else "other"
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 

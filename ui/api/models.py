@@ -60,6 +60,15 @@ class ErrorOut(BaseModel):
     error: ErrorDetail
 
 
+class ScopeIn(Limits):
+    """Which documents a question may look at: identifiers, kinds, days; empty: all.
+
+    `after` and `before` are inclusive, a day, a month or a year in ISO 8601.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
 # Answers
 
 
@@ -160,7 +169,7 @@ class AskIn(_In):
     question: str = Field(min_length=1, max_length=LONGEST_QUESTION)
     collection: CollectionName | None = None
     conversation: Id = ""
-    scope: Limits = Limits()
+    scope: ScopeIn = ScopeIn()
     style: Literal["full", "short"] | None = None
     stream: bool = False
 
@@ -173,7 +182,7 @@ class SearchIn(_In):
 
     question: str = Field(min_length=1, max_length=LONGEST_QUESTION)
     collection: CollectionName | None = None
-    scope: Limits = Limits()
+    scope: ScopeIn = ScopeIn()
     k: int = Field(6, ge=1, le=50)
 
 
