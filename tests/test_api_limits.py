@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -146,6 +147,31 @@ def test_a_body_that_is_too_large_is_not_read(tmp_path: Path, path: str) -> None
         answer = http.post(path, content=pieces())
         assert answer.status_code == 413
         assert answer.json()["error"]["code"] == "too_large"
+
+
+def test_a_client_that_does_not_read_is_left(tmp_path: Path) -> None:
+    with serving(tmp_path) as made:
+        inner = envelope.Envelope(
+            made.app._app.service._app,
+            made.app._app.service._metrics,
+            made.app._app.service._traces,
+            upload_mb=1,
+            stalled_s=0.2,
+        )
+        scope = {
+            "type": "http", "method": "GET", "path": "/health", "query_string": b"",
+            "headers": [], "http_version": "1.1", "state": {},
+        }  # fmt: skip
+
+        async def receive() -> Any:
+            return {"type": "http.request"}
+
+        async def send(message: Any) -> None:
+            await asyncio.sleep(60 if message["type"] == "http.response.body" else 0)
+
+        began = time.monotonic()
+        asyncio.run(inner(scope, receive, send))
+        assert time.monotonic() - began < 5
 
 
 def test_a_person_has_so_many_questions_in_hand(tmp_path: Path) -> None:

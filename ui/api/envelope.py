@@ -1,7 +1,8 @@
 """What surrounds every request to the service: its number, patience with its sender, and failures.
 
-A body that is too large, or does not arrive in time, ends its request. What goes wrong inside is
-logged under the request's number, and the client gets that number and nothing else.
+A body that is too large or does not arrive in time ends its request, and so does a client that does
+not read. What goes wrong inside is logged under the request's number, and the client gets that number
+and nothing else.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = ["Envelope"]
 _SILENCE_S = 30.0  # between two pieces of a body
 _BODY_S = 60.0  # of a whole body; an upload has longer
 _UPLOAD_S = 900.0
+_STALLED_S = 60.0  # for a client to make room for the next piece of its response
 _LONGEST_BODY = 2_000_000  # bytes, but for an uploaded file
 _LARGE = "the request's body may have {most:,} bytes at most"
 _LATE = "the request's body did not arrive in time: send it again"
@@ -44,12 +46,14 @@ class Envelope:
         silence_s: float = _SILENCE_S,
         body_s: float = _BODY_S,
         upload_s: float = _UPLOAD_S,
+        stalled_s: float = _STALLED_S,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._traces = traces
         self._upload_bytes = upload_mb * 1_000_000
         self._silence_s = silence_s
+        self._stalled_s = stalled_s
         self._body_s, self._upload_s = body_s, upload_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,11 +72,17 @@ class Envelope:
                 message = {**message, "headers": headers}
             else:
                 whole = not message.get("more_body", False)
-            await send(message)
+            try:
+                async with asyncio.timeout(self._stalled_s):
+                    await send(message)
+            except TimeoutError:
+                raise _Stalled from None
 
         with self._traces.request(scope) as span:
             try:
                 await self._app(scope, self._patient(scope, receive), sent)
+            except _Stalled:
+                _log.info("footnote: request %s: its sender does not read the response", number)
             except Exception:
                 if not whole:  # `errors` has not told of it
                     _log.exception("footnote: request %s failed", number)
@@ -108,6 +118,10 @@ class Envelope:
             return message
 
         return received
+
+
+class _Stalled(Exception):
+    """The client reads no more, but stays."""
 
 
 def _declared(scope: Scope) -> int:
