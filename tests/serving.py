@@ -78,6 +78,7 @@ def serving(
     chat: bool = False,
     people: dict[str, tuple[Role, list[str]]] | None = None,
     collections: dict[str, dict[str, str]] | None = None,
+    patience: dict[str, float] | None = None,
     **values: Any,
 ) -> Iterator[Served]:
     """A service over `collections` ({name: {file: text}}), with accounts where `people` are given."""
@@ -92,7 +93,7 @@ def serving(
         accounts.add(name, PASSWORD, role, groups)
     model = model or Fixed("nine crowns", SAID)
     with opened(settings, embedder=embedder, model=model) as services:
-        guard = mount(services, loopback=not people, chat=chat, service=True)
+        guard = mount(services, loopback=not people, chat=chat, service=True, **patience or {})
         listener, port = bind("127.0.0.1", 0)
         running = server(guard, services.desk.drain, 3)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)

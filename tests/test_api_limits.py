@@ -17,14 +17,8 @@ from serving import TEXT, WHAT, Served, serving
 from ui.api import envelope
 from ui.connection import Connection
 
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So impatient that a test can wait for it."""
-    monkeypatch.setattr(envelope.Envelope.__init__, "__kwdefaults__", {
-        "silence_s": 0.5, "body_s": 1.0, "upload_s": 1.5
-    })  # fmt: skip
-    monkeypatch.setattr(Connection, "headers_s", 0.5)
+QUICK = {"silence_s": 0.5, "body_s": 1.0, "upload_s": 1.5}
+"""So impatient that a test can wait for it."""
 
 
 def opened(served: Served) -> socket.socket:
@@ -56,8 +50,8 @@ UPLOAD = "/api/v1/collections/papers/documents?name=a.txt"
 
 
 @pytest.mark.parametrize("path", ["/api/v1/ask", "/v1/chat/completions", UPLOAD])
-def test_a_body_that_stops_coming_ends_its_request(quick: None, tmp_path: Path, path: str) -> None:
-    with serving(tmp_path) as made:
+def test_a_body_that_stops_coming_ends_its_request(tmp_path: Path, path: str) -> None:
+    with serving(tmp_path, patience=QUICK) as made:
         began = time.monotonic()
         with begun(made, path, 1000) as line:
             line.sendall(b'{"question')
@@ -67,8 +61,8 @@ def test_a_body_that_stops_coming_ends_its_request(quick: None, tmp_path: Path, 
         assert "connection: close" in text.lower()
 
 
-def test_a_body_that_drips_ends_its_request_as_well(quick: None, tmp_path: Path) -> None:
-    with serving(tmp_path) as made:
+def test_a_body_that_drips_ends_its_request_as_well(tmp_path: Path) -> None:
+    with serving(tmp_path, patience=QUICK) as made:
         for path, seconds in (("/api/v1/ask", 1.0), (UPLOAD, 1.5)):
             with begun(made, path, 1000) as line:
                 began = time.monotonic()
@@ -85,7 +79,10 @@ def test_a_body_that_drips_ends_its_request_as_well(quick: None, tmp_path: Path)
         assert not list((made.services.settings.chat_folder / "uploads" / ".parts").iterdir())
 
 
-def test_a_connection_without_a_request_is_closed(quick: None, tmp_path: Path) -> None:
+def test_a_connection_without_a_request_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Connection, "headers_s", 0.5)
     with serving(tmp_path) as made:
         for said in (b"", b"GET /health HT", b"GET /health HTTP/1.1\r\nHost: x\r\nA: b"):
             with opened(made) as line:

@@ -59,8 +59,12 @@ class Library:
         self._indexer = Indexer(self._update, self._indexed)
 
     def resume(self) -> None:
-        """Have the uploads read that were not when the program ended."""
-        for name in self._uploads.unread():
+        """Have the uploads read that were not when the program ended.
+
+        That is of all collections, because a file may have been replaced right before its row was
+        written. What has not changed is not read again.
+        """
+        for name in self._uploads.collections():
             if self._exists(name):
                 self._indexer.ask(name, [self._uploads.folder(name)])
 

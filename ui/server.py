@@ -50,9 +50,16 @@ def bind(host: str, port: int) -> tuple[socket.socket, int]:
 
 
 def mount(
-    services: Services, *, loopback: bool = True, chat: bool = True, service: bool = False
+    services: Services,
+    *,
+    loopback: bool = True,
+    chat: bool = True,
+    service: bool = False,
+    **patience: float,
 ) -> ASGI:
     """The complete web application; `loopback` says whether it is served to this machine alone.
+
+    `patience` goes to `ui.api.envelope.Envelope`.
 
     Raises:
         SettingsError: a package of the service is not installed.
@@ -63,7 +70,7 @@ def mount(
     else:
         from ui.api.app import api
 
-        inner = _Split(api(services), _chat(services) if chat else None)
+        inner = _Split(api(services, **patience), _chat(services) if chat else None)
     return Guard(inner, services.people, services.sessions, services.keys, loopback=loopback)
 
 
