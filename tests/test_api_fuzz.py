@@ -1,7 +1,7 @@
 """The service under what no person would send: cases made of its own OpenAPI document, and files.
 
 FOOTNOTE_CASES_N sets how many cases schemathesis makes at least (400 by default), FOOTNOTE_FUZZ_N how
-many files are uploaded (150 by default).
+many files are uploaded (80 by default).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rag.collection import Collection
 from rag.read.formats import FORMATS
 
 CASES = int(os.environ.get("FOOTNOTE_CASES_N", "400"))
-UPLOADS = int(os.environ.get("FOOTNOTE_FUZZ_N", "150"))
+UPLOADS = int(os.environ.get("FOOTNOTE_FUZZ_N", "80"))
 SEEDS = Path(__file__).parent.parent / "seeds" / "documents"
 
 CHECKS = (

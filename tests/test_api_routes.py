@@ -16,7 +16,7 @@ from serving import TEXT, WHAT, Served, serving
 from rag.errors import ModelError
 from rag.reader import LONGEST_QUESTION
 from rag.records import Answer
-from ui.api.models import AnswerOut
+from ui.api.contract import AnswerOut
 from ui.guard import CONTENT_SECURITY_POLICY
 
 SCHEMA = AnswerOut.model_json_schema()

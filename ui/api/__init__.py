@@ -1,6 +1,6 @@
 """The HTTP service: Footnote for programs, in its own words and in OpenAI's.
 
-models.py        what goes in and out, as pydantic models
+contract.py      an answer; models.py: all else that goes in and out
 errors.py        every error as one kind of JSON
 envelope.py      what surrounds every request: its number, slow clients, what went wrong inside
 follow.py        an answer awaited or streamed; a client that leaves stops it

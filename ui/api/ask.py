@@ -12,9 +12,10 @@ from starlette.concurrency import run_in_threadpool
 from rag.records import Answer
 from ui import asking
 from ui.api.access import reader, trace_of
+from ui.api.contract import AnswerOut
 from ui.api.errors import Problem, error_body
 from ui.api.follow import Awaited, Streamed, event
-from ui.api.models import AnswerOut, AskIn
+from ui.api.models import AskIn
 from ui.guard import person_of
 from ui.history import Conversation, Turn
 from ui.job import Job

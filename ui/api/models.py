@@ -1,7 +1,6 @@
 """What goes into the service and comes out of it, as pydantic models: the OpenAPI document is theirs.
 
-`AnswerOut` is the contract that `footnote ask --json` keeps too; `rag.records` says what each field
-means. Offsets count Unicode code points of what `text` of a document shows.
+Offsets count Unicode code points of what `text` of a document shows.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag.reader import LONGEST_QUESTION
+from ui.api.contract import AnswerOut, Offset
 from ui.context import Limits
 
 __all__ = [
-    "AnswerOut",
     "AskIn",
     "CollectionIn",
     "CollectionOut",
@@ -38,8 +37,6 @@ __all__ = [
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$")]
 CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Offset = Annotated[int, Field(ge=0)]
-Marker = Annotated[int, Field(ge=1)]
 
 
 class _In(BaseModel):
@@ -69,95 +66,7 @@ class ScopeIn(Limits):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-# Answers
-
-
-class SentenceOut(BaseModel):
-    """A sentence of the answer, without markers, and the markers of what supports it."""
-
-    text: str = Field(min_length=1)
-    status: Literal["supported", "partial", "unsupported"]
-    citations: list[Marker]
-
-
-class CitationOut(BaseModel):
-    """A span of a document: `quote` is exactly its characters `start` to `end`."""
-
-    marker: Marker
-    document: str
-    title: str
-    date: str | None
-    page: int | None
-    start: Offset
-    end: int = Field(ge=1)
-    quote: str = Field(min_length=1)
-
-
-class ClaimOut(BaseModel):
-    """One side of a disagreement."""
-
-    text: str
-    citations: list[Marker]
-
-
-class ConflictOut(BaseModel):
-    """What sources disagree about, and what each side says."""
-
-    about: str
-    claims: list[ClaimOut] = Field(min_length=2)
-
-
-class PassageOut(BaseModel):
-    """A passage that was found; `why` holds the scores that made up `score`."""
-
-    rank: int = Field(ge=1)
-    score: float
-    document: str
-    title: str
-    date: str | None
-    page: int | None
-    start: Offset
-    end: int = Field(ge=1)
-    text: str
-    context: str = ""
-    why: dict[str, float] = {}
-
-
-class TimingsOut(BaseModel):
-    """Seconds and tokens: all that may differ between identical runs."""
-
-    retrieve_s: float
-    first_token_s: float | None
-    total_s: float
-    prompt_tokens: int = Field(ge=0)
-    generated_tokens: int = Field(ge=0)
-
-
-class AnswerOut(BaseModel):
-    """An answer, every sentence of it proved. A refusal has neither sentences nor citations.
-
-    `id` names the answer and `conversation` where it stands; both are "" where nothing was stored.
-    """
-
-    id: str = ""
-    conversation: str = ""
-    question: str
-    standalone_question: str
-    text: str = Field(min_length=1)
-    refused: bool
-    confidence: float = Field(ge=0, le=1)
-    sentences: list[SentenceOut]
-    citations: list[CitationOut]
-    missing: list[str]
-    conflicts: list[ConflictOut]
-    notes: list[str] = []
-    passages: list[PassageOut]
-    signals: dict[str, float] = {}
-    timings: TimingsOut
-    model: str
-    embedder: str
-    collection: str
-    generation: int | str
+# Questions
 
 
 class AskIn(_In):
