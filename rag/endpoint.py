@@ -34,6 +34,9 @@ class EndpointGenerator:
         SettingsError: a setting that begins with `endpoint` is not what it should be.
     """
 
+    concurrent = True
+    """Several threads may use it at once."""
+
     def __init__(self, settings: Settings) -> None:
         self.name = f"{settings.model} ({settings.endpoint})"
         self._settings = settings

@@ -4,6 +4,7 @@ RagError
 ├── SettingsError      a setting is unknown or has a bad value
 ├── ReadError          one file can't be read; the rest of its folder still can
 ├── CollectionError    a collection is missing, damaged or was built with other settings
+│   └── StoreUnavailable   a database's server is away, overloaded or died: it may pass
 ├── ModelError         weights are missing, damaged or can't be loaded; an endpoint fails
 │   ├── ModelUnavailable   a model server is away, overloaded or broke off: it may pass
 │   └── ModelBusy          as many requests are under way as may be: ask again later
@@ -17,6 +18,7 @@ __all__ = [
     "SettingsError",
     "ReadError",
     "CollectionError",
+    "StoreUnavailable",
     "ModelError",
     "ModelUnavailable",
     "ModelBusy",
@@ -38,6 +40,10 @@ class ReadError(RagError):
 
 class CollectionError(RagError):
     """A collection is missing, damaged, or was built with other settings."""
+
+
+class StoreUnavailable(CollectionError):
+    """The server that keeps collections is away, overloaded or died: the same may work later."""
 
 
 class ModelError(RagError):

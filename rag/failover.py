@@ -13,19 +13,30 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, runtime_checkable
 
 from rag.endpoint import EndpointGenerator
 from rag.errors import ModelBusy, ModelError, ModelUnavailable
 from rag.generate import Generation, Generator, Message
 from rag.settings import Settings
 
-__all__ = ["Circuit", "Elsewhere", "Failover", "Writer", "load_server"]
+__all__ = ["Chooser", "Circuit", "Elsewhere", "Failover", "Writer", "load_server"]
 
 _log = logging.getLogger(__name__)
 
 
 class Elsewhere(ModelUnavailable):
     """The server failed in the midst of an answer, which the local model can write all over again."""
+
+
+@runtime_checkable
+class Chooser(Protocol):
+    """A generator over several, one of which writes a whole answer."""
+
+    def chosen(self, local: bool = False) -> AbstractContextManager[Generator]:
+        """The one that is to be asked now, the caller's as long as the block runs."""
+        ...
 
 
 class Circuit:
@@ -77,6 +88,9 @@ class Failover:
 
     `wait_s`: how long an answer may wait for the local model.
     """
+
+    concurrent = True
+    """Several threads may use it at once."""
 
     def __init__(
         self,
@@ -205,7 +219,7 @@ class Writer:
         """
         if self._chosen is None:
             loaded = self._load()
-            if isinstance(loaded, Failover):
+            if isinstance(loaded, Chooser):
                 loaded = self._stack.enter_context(loaded.chosen(self._local))
             self._chosen, self.name = loaded, loaded.name
         yield from self._chosen.stream(

@@ -38,7 +38,7 @@ _SECRET = ("endpoint", "endpoint_key", "store", "store_replicas")
 _NOT_SETTINGS = {
     f"{_PREFIX}{name}"
     for name in (
-        *("CONFIG", "DATA", "FUZZ_N", "KILL_N", "QUESTION"),
+        *("CASES_N", "CONFIG", "DATA", "FUZZ_N", "KILL_N", "QUESTION"),
         *("REQUIRE_BROWSER", "REQUIRE_SERVICES"),
     )
 }
@@ -166,6 +166,17 @@ class Settings(BaseModel):
     uploads_mb: int = Field(2000, ge=1, description="what one person may keep uploaded, in all")
     keep_days: int = Field(0, ge=0, description="conversations older are removed; 0: none")
     audit_text: bool = Field(False, description="the audit log keeps questions, not only who asked")
+
+    # The service
+    answers_at_once: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="where several may use the model, as those of an endpoint; 0: eight",
+    )
+    otlp_endpoint: str = Field(
+        "", description="where traces go, such as http://127.0.0.1:4318; none if not set"
+    )
 
     # Reading
     max_file_mb: int = Field(100, ge=1)
