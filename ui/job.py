@@ -49,10 +49,11 @@ class Job:
 
     `at` is the stage ("queued", "loading" or the name of a `rag.assistant.Stage`) and its
     detail, one pair so that another thread never sees half a change; `before` counts the questions
-    that are answered earlier. `kept`: the history holds the turn. `begun` counts
-    how often the draft was begun anew. `closing`: the program ends before the answer. `told` are called, from any thread, after each change. `marks` are stages and when
-    each began (`time.time_ns`), "done" the last; `model_s` is what the model took of it all. `trace`
-    is what the work is part of, for `ui.api.traces`.
+    that are answered earlier. `kept`: the history holds the turn. `begun` counts how often the draft
+    was begun anew. `closing`: the program ends before the answer. `told` are called, from any thread,
+    after each change. `marks` are stages and when each began (`time.time_ns`), "done" the last;
+    `model_s` is what the model took of it all. `trace` is what the work is part of, for
+    `ui.api.traces`.
     """
 
     turn: Turn
