@@ -92,14 +92,14 @@ def test_home_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_value_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    Path("footnote.toml").write_text('endpoint_key = "from the file"\ntop_k = 3\n')
-    (tmp_path / "key").write_text("sk-secret value \r\n")
+    Path("footnote.toml").write_text('model = "from the file"\ntop_k = 3\n')
+    (tmp_path / "model").write_text("a model's name \r\n")
     (tmp_path / "k").write_text("4")
-    monkeypatch.setenv("FOOTNOTE_ENDPOINT_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("FOOTNOTE_MODEL_FILE", str(tmp_path / "model"))
     monkeypatch.setenv("FOOTNOTE_TOP_K_FILE", str(tmp_path / "k"))
     found = load_settings()
-    assert (found.endpoint_key, found.top_k) == ("sk-secret value ", 4)
-    assert load_settings(endpoint_key="flag").endpoint_key == "flag"
+    assert (found.model, found.top_k) == ("a model's name ", 4)
+    assert load_settings(model="flag").model == "flag"
 
 
 def test_every_setting_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
