@@ -73,7 +73,7 @@ def postgres() -> Iterator[Server]:
         if os.environ.get("FOOTNOTE_REQUIRE_SERVICES"):
             pytest.fail(f"{reason}, and FOOTNOTE_REQUIRE_SERVICES is set")
         pytest.skip(reason)
-    server = Server.made()
+    server = Server.made(fsync="off")  # nobody cuts the power
     yield server
     server.close()
 
