@@ -22,6 +22,7 @@ def test_the_scripted_model_says_what_the_gold_says() -> None:
 
 def test_a_report_is_worked_out_by_hand() -> None:
     found = Measured(overhead=[0.01] * 99 + [0.05], answer=[1.0], queue=[0], model=[0.4], job=[0.5])
+    found.beyond_writing, found.serving, found.embed = [0.1], [0.1], [0.01]
     found.other, found.memory, found.seconds, found.streams = [0.1], [100, 101, 102], 10.0, 9
     found.statuses.update({"200": 11})
     told = found.report()

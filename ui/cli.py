@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["chat", "run", "serve"]
 
+_SWITCH_S = 0.0005  # what serves must not wait long for a thread that computes
 _GRACE_S = 3  # that open connections get when the service is told to end
 
 PortOption = Annotated[int, typer.Option(min=0, max=65535, help="The next free one if taken.")]
@@ -93,6 +94,7 @@ def run(
         RagError: it can't be served so.
     """
     import signal
+    import sys
 
     from rag.collection import Collection
     from rag.errors import SettingsError
@@ -126,6 +128,7 @@ def run(
             if not service:
                 server(app).run(sockets=[listener])
                 return
+            sys.setswitchinterval(_SWITCH_S)
             # Uvicorn raises the signal once more when it has ended: it has been heard by then.
             signal.signal(signal.SIGTERM, lambda *heard: None)
             server(app, services.desk.drain, _GRACE_S).run(sockets=[listener])

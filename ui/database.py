@@ -60,6 +60,7 @@ class Database:
         self._mine = threading.local()
         self._open: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._opening = threading.Lock()
+        self._writing = threading.Lock()
         self._closed = False
         self._shared: _Connection | None = None
         self._turn: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
@@ -113,13 +114,15 @@ class Database:
             if connection.in_transaction:
                 yield connection
                 return
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.rollback()
+            # In turns here, because SQLite waits for another writer by sleeping ever longer.
+            with self._writing:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                finally:
+                    if connection.in_transaction:
+                        connection.rollback()
 
     def close(self) -> None:
         """Close every thread's connection. The database can't be used afterwards."""

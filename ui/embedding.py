@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from rag.embed import Embedder, Embedding
@@ -26,6 +27,12 @@ class SharedEmbedder:
     def __init__(self, load: Callable[[], Embedder]) -> None:
         self._load = load
         self._turn = _Turns()
+        self._spent = threading.local()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has embedded for the thread that asks, without waiting for its turn."""
+        return getattr(self._spent, "seconds", 0.0)
 
     @functools.cached_property
     def _embedder(self) -> Embedder:
@@ -66,7 +73,9 @@ class SharedEmbedder:
         for at in range(0, len(texts), _AT_ONCE):
             part = slice(at, at + _AT_ONCE)
             with self._turn:
+                began = time.perf_counter()
                 found += self._embedder.embed(texts[part], contexts[part], spans[part])
+                self._spent.seconds = self.seconds + time.perf_counter() - began
             progress(len(found))
         return found
 

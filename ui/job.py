@@ -52,8 +52,8 @@ class Job:
     that are answered earlier. `kept`: the history holds the turn. `begun` counts how often the draft
     was begun anew. `closing`: the program ends before the answer. `told` are called, from any thread,
     after each change. `marks` are stages and when each began (`time.time_ns`), "done" the last;
-    `model_s` is what the model took of it all. `trace` is what the work is part of, for
-    `ui.api.traces`.
+    `model_s` and `embed_s` are what the model and the embedder took of it all. `trace` is what the
+    work is part of, for `ui.api.traces`.
     """
 
     turn: Turn
@@ -79,6 +79,7 @@ class Job:
     told: list[Callable[[], object]] = field(default_factory=list)
     marks: list[tuple[str, int]] = field(default_factory=lambda: [("queued", time.time_ns())])
     model_s: float = 0.0
+    embed_s: float = 0.0
 
     def now(self, stage: str, detail: str = "") -> None:
         """Enter a stage."""

@@ -111,6 +111,10 @@ class Library:
             self._readers[mine] = (identity, collection)
         return collection
 
+    def embedding_s(self) -> float:
+        """How many seconds the embedder has worked for the thread that asks."""
+        return self._embedder.seconds
+
     @contextlib.contextmanager
     def view(self, name: str) -> Iterator[Collection]:
         """A collection to list and show: never waits for the model or for indexing.

@@ -37,6 +37,10 @@ class Collections(Protocol):
         """The collection, for the thread that asks for it."""
         ...
 
+    def embedding_s(self) -> float:
+        """How many seconds the embedder has worked for the thread that asks."""
+        ...
+
 
 class Place(Protocol):
     """What a worker needs of the desk."""
@@ -154,7 +158,7 @@ class Worker:
         """Write what happens into the job, and the answer into the history; say how it ended."""
         collection, assistant = self.assistant(job.collection)
         assert self._model is not None
-        before = self._model.seconds
+        before, embedded = self._model.seconds, self._collections.embedding_s()
         stream = assistant.stream(
             job.turn.question,
             history=job.history,
@@ -176,6 +180,7 @@ class Worker:
                         self._keep(job, event.answer, collection)
         finally:
             job.model_s = self._model.seconds - before
+            job.embed_s = self._collections.embedding_s() - embedded
         return "refused" if job.answer and job.answer.refused else "answered"
 
     def _keep(self, job: Job, answer: Answer, collection: Collection) -> None:

@@ -177,11 +177,12 @@ async def _left(receive: Receive) -> None:
 
 
 def _timing(job: Job) -> str:
-    """The header Server-Timing: milliseconds in line, of the model, and of the whole job."""
+    """The header Server-Timing: milliseconds in line, of the model, of the embedder, and of it all."""
     spent = job.seconds()
     parts = {
         "queue": spent.get("queued", 0.0),
         "model": job.model_s,
+        "embed": job.embed_s,
         "job": sum(spent.values()),
     }
     return ", ".join(f"{name};dur={1000 * value:.2f}" for name, value in parts.items())

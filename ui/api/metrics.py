@@ -55,6 +55,11 @@ class Metrics:
         self._model = prometheus.Counter(
             "footnote_model_seconds", "Seconds that the model took", registry=registry
         )
+        self._embedder = prometheus.Counter(
+            "footnote_embedder_seconds",
+            "Seconds that the embedder took for questions",
+            registry=registry,
+        )
         self._tokens = prometheus.Counter(
             "footnote_tokens", "Tokens that the model read and wrote", ["kind"], registry=registry
         )
@@ -87,6 +92,7 @@ class Metrics:
         for stage, seconds in job.seconds().items():
             self._stages.labels(stage).observe(seconds)
         self._model.inc(job.model_s)
+        self._embedder.inc(job.embed_s)
         if job.answer:
             timings = job.answer.timings
             self._tokens.labels("prompt").inc(timings.prompt_tokens)
