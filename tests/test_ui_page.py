@@ -19,7 +19,7 @@ from rag.collection import Collection
 from rag.records import Document
 from rag.settings import Settings
 from ui.guard import Guard
-from ui.routes import page
+from ui.routes import health, page
 from ui.routes.common import language_of
 from ui.services import Services, opened
 from ui.sessions import COOKIE
@@ -57,6 +57,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         services.people.restrict("staff", ["hr"])
         app = FastAPI(openapi_url=None)
         app.include_router(page.routes(services))
+        app.include_router(health.routes())
         yield Site(services, Guard(app, services.people, services.sessions, loopback=False))
 
 
