@@ -20,6 +20,8 @@ import typer
 
 from rag import __version__
 from rag.errors import CollectionError, InputError, RagError
+from rag.store_cli import app as store_app
+from rag.store_cli import copy
 from rag.utf8 import storable
 
 if TYPE_CHECKING:
@@ -214,6 +216,7 @@ def show(
 @app.command(rich_help_panel="Documents")
 def collections(collection: CollectionOption = None, as_json: JsonOption = False) -> None:
     """List the collections, or the documents of one (-c)."""
+    from rag.backend import backend
     from rag.collection import Collection
     from rag.show import print_collections, print_documents
 
@@ -228,15 +231,15 @@ def collections(collection: CollectionOption = None, as_json: JsonOption = False
             print_documents(documents)
         return
     found = []
-    for database in sorted(settings.indexes.glob("*/collection.db")):
-        name = database.parent.name
+    kept = backend(settings)
+    for name in kept.names():
         with Collection.open(name, settings.model_copy(update={"collection": name})) as opened:
             documents_count, chunks = opened.counts()
             found.append({"name": name, "documents": documents_count, "chunks": chunks})
     if as_json:
         _print_json(found)
     else:
-        print_collections(found, settings.indexes)
+        print_collections(found, kept.place)
 
 
 @app.command(rich_help_panel="Documents")
@@ -245,17 +248,16 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
     """Remove a whole collection. The files that it was made from stay."""
-    from rag.collection import Collection
+    from rag.backend import backend
 
-    settings = _settings(collection)
-    folder = settings.indexes / collection
-    if not (folder / "collection.db").is_file():
-        raise CollectionError(f"there is no collection '{collection}' in {settings.indexes}")
+    kept = backend(_settings(collection))
+    if kept.identity(collection) is None:
+        raise CollectionError(f"there is no collection '{collection}' in {kept.place}")
     if not yes:
         if not sys.stdin.isatty():
             raise InputError(f"removing '{collection}' needs --yes where nobody can be asked")
         typer.confirm(f"Remove collection '{collection}'?", abort=True)
-    Collection.remove(collection, settings)
+    kept.remove(collection)
     typer.echo(f"removed collection '{collection}'")
 
 
@@ -280,6 +282,10 @@ def prepare() -> None:
 
     prepare_models(_settings(None))
     typer.echo("the models are ready")
+
+
+app.command(rich_help_panel="Documents")(copy)
+app.add_typer(store_app, name="store", rich_help_panel="Set-up")
 
 
 @app.callback(invoke_without_command=True)

@@ -7,28 +7,27 @@ content hash; only what is new or changed is read and embedded.
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
+import functools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from rag.backend import Backend, Index, Keeper, Passages, backend, missing
 from rag.chunk import CountTokens
 from rag.current import CurrentIndex
 from rag.embed import Embedder, Vectors, load_embedder
 from rag.errors import CollectionError, InputError
-from rag.index import VectorIndex
 from rag.ingest import Job, batches, given_job, read_jobs, stage_batch
-from rag.lock import writing
 from rag.plan import make_plan, spelled
 from rag.records import Document, Hit
 from rag.report import IndexReport, make_report
 from rag.retrieve import Candidate, best_passages, rank_chunks
 from rag.scope import Scope
 from rag.settings import Settings
-from rag.store import Move, Store, StoredDocument
+from rag.store import Store
+from rag.stored import Move, StoredDocument
 from rag.utf8 import storable
 
 __all__ = ["Collection", "IndexReport", "Progress", "Retrieved", "Within"]
@@ -65,17 +64,16 @@ class Collection:
     def __init__(
         self,
         name: str,
-        store: Store,
-        folder: Path | None,
+        opened: tuple[Passages, Keeper],
+        kept: Backend | None,
         settings: Settings,
-        embedder: Embedder | None,
+        load: Callable[[], Embedder],
     ) -> None:
         self.name = name
         self.settings = settings
-        self._store = store
-        self._folder = folder
-        self._embedder = embedder
-        self._current = CurrentIndex(store, folder, lambda: self.embedder.dimensions)
+        self._store, self._current = opened
+        self._kept = kept
+        self._load = load
         self._held: tuple[str, list[StoredDocument]] = ("", [])
 
     @classmethod
@@ -88,7 +86,7 @@ class Collection:
         rebuild: bool = False,
         embedder: Embedder | None = None,
     ) -> Collection:
-        """Open a collection under `settings.indexes`; `create` makes it where there is none.
+        """Open a collection where `settings` keep them; `create` makes it where there is none.
 
         `rebuild` starts it anew. `embedder` stands in for the one that the settings name.
 
@@ -96,24 +94,14 @@ class Collection:
             CollectionError: there is no such collection, it is damaged, or it was made by another
                 embedder or schema.
         """
-        folder = settings.indexes / name
-        database = folder / "collection.db"
-        if rebuild and folder.exists():
-            cls.remove(name, settings)
-        if not database.is_file():
-            if not (create or rebuild):
-                raise CollectionError(
-                    f"there is no collection '{name}' in {settings.indexes}: make it with "
-                    f"'footnote index FOLDER -c {name}'"
-                )
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise CollectionError(
-                    f"{folder}: can't be made ({error.strerror}): set FOOTNOTE_INDEXES to a folder "
-                    "that can be written"
-                ) from None
-        collection = cls(name, Store(database), folder, settings, embedder)
+        kept = backend(settings)
+        if rebuild and kept.exists(name):
+            kept.remove(name)
+        load = _loader(settings, embedder)
+        opened = kept.open(name, lambda: load().dimensions, create or rebuild)
+        if opened is None:
+            raise missing(name, kept)
+        collection = cls(name, opened, kept, settings, load)
         try:
             collection._check_embedder()
         except CollectionError:
@@ -128,27 +116,17 @@ class Collection:
         Raises:
             CollectionError: it can't be removed, or another process is writing to it.
         """
-        with writing(name, settings.indexes):
-            try:
-                # Renamed first: a removal that is killed half way leaves no half collection.
-                doomed = Path(
-                    tempfile.mkdtemp(prefix=f".{name}-", suffix=".removed", dir=settings.indexes)
-                )
-                (settings.indexes / name).rename(doomed / name)
-            except OSError as error:
-                raise CollectionError(
-                    f"{settings.indexes / name}: can't be removed ({error.strerror}): check its "
-                    "permissions"
-                ) from None
-            for left in settings.indexes.glob(f".{name}-*.removed"):
-                shutil.rmtree(left, ignore_errors=True)
+        backend(settings).remove(name)
 
     @classmethod
     def temporary(
         cls, documents: Iterable[Document], settings: Settings, *, embedder: Embedder | None = None
     ) -> Collection:
         """A collection in memory over `documents`, whose text is taken as it is."""
-        collection = cls("", Store(None), None, settings, embedder)
+        load = _loader(settings, embedder)
+        store = Store(None)
+        current = CurrentIndex(store, None, lambda: load().dimensions)
+        collection = cls("", (store, current), None, settings, load)
         collection.put(documents, source="given")
         return collection
 
@@ -165,9 +143,7 @@ class Collection:
     @property
     def embedder(self) -> Embedder:
         """The embedder, loaded at first use."""
-        if self._embedder is None:
-            self._embedder = load_embedder(self.settings)
-        return self._embedder
+        return self._load()
 
     @property
     def generation(self) -> int:
@@ -206,7 +182,7 @@ class Collection:
             return self._retrieved(question, vector, wanted, scope, self._current.get())
 
     def _retrieved(
-        self, question: str, vector: Vectors, wanted: int, scope: Scope | None, index: VectorIndex
+        self, question: str, vector: Vectors, wanted: int, scope: Scope | None, index: Index
     ) -> Retrieved:
         within = None
         if scope:
@@ -346,9 +322,7 @@ class Collection:
 
     def _lock(self) -> contextlib.AbstractContextManager[None]:
         """Keep other writers out; readers are never kept."""
-        if self._folder is None:
-            return contextlib.nullcontext()
-        return writing(self.name, self._folder.parent)
+        return self._kept.writing(self.name) if self._kept else contextlib.nullcontext()
 
     def _stage(
         self, jobs: Iterable[Job], total: int, progress: Progress, within: Within
@@ -380,6 +354,11 @@ class Collection:
         documents, chunks = self._store.counts()
         seconds = round(time.perf_counter() - started, 3)
         return replace(report, documents=documents, chunks=chunks, seconds=seconds)
+
+
+def _loader(settings: Settings, embedder: Embedder | None) -> Callable[[], Embedder]:
+    """Gives the embedder that stands in, or the one that the settings name, loaded once."""
+    return functools.cache(lambda: embedder or load_embedder(settings))
 
 
 def _within(

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from rag.backend import Passages
 from rag.chunk import chunk_document
 from rag.embed import Embedder
 from rag.errors import ReadError
@@ -21,7 +22,6 @@ from rag.read import Limits, read_files
 from rag.records import Document
 from rag.sentences import sentence_spans
 from rag.settings import Settings
-from rag.store import Store
 from rag.utf8 import storable
 
 __all__ = ["Job", "batches", "given_job", "read_jobs", "stage_batch"]
@@ -100,7 +100,7 @@ def batches(jobs: Iterable[Job]) -> Iterator[list[Job]]:
 
 def stage_batch(
     batch: list[Job],
-    store: Store,
+    store: Passages,
     embedder: Embedder,
     settings: Settings,
     progress: Callable[[float], None] = lambda share: None,

@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rag.backend import Index, Passages
 from rag.embed import Vectors
-from rag.index import VectorIndex
 from rag.records import Hit
 from rag.settings import Settings
-from rag.store import Store, StoredChunk
+from rag.stored import StoredChunk
 from rag.words import stem_set
 
 __all__ = [
@@ -50,8 +50,8 @@ class Candidate:
 def rank_chunks(
     question: str,
     vector: Vectors,
-    store: Store,
-    index: VectorIndex,
+    store: Passages,
+    index: Index,
     settings: Settings,
     within: np.ndarray | None = None,
 ) -> list[Candidate]:
@@ -100,7 +100,7 @@ def _best_sentence(chunk: StoredChunk, vector: Vectors) -> float:
 
 
 def best_passages(
-    ranked: Sequence[Candidate], store: Store, limit: int
+    ranked: Sequence[Candidate], store: Passages, limit: int
 ) -> tuple[list[Hit], list[Candidate]]:
     """The `limit` best passages, and as many candidates, without duplicates.
 
@@ -142,7 +142,7 @@ def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / len(one | other)
 
 
-def merge_neighbours(ranked: Iterable[Candidate], store: Store, limit: int) -> list[Hit]:
+def merge_neighbours(ranked: Iterable[Candidate], store: Passages, limit: int) -> list[Hit]:
     """The `limit` best passages, chunks that continue one another in a document joined to one."""
     hits: list[Hit] = []
     for candidate in ranked:
@@ -153,7 +153,7 @@ def merge_neighbours(ranked: Iterable[Candidate], store: Store, limit: int) -> l
     return [replace(hit, rank=rank) for rank, hit in enumerate(hits, 1)]
 
 
-def _merge_into(hits: list[Hit], candidate: Candidate, store: Store) -> bool:
+def _merge_into(hits: list[Hit], candidate: Candidate, store: Passages) -> bool:
     """Join a chunk to a hit that it continues; true where that was done.
 
     Only white space may lie between the two. The hit keeps its better score.

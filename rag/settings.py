@@ -12,8 +12,16 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    field_validator,
+)
 
+from rag.address import SCHEMES, shown
 from rag.errors import SettingsError
 
 __all__ = ["Settings", "load_settings"]
@@ -21,7 +29,11 @@ __all__ = ["Settings", "load_settings"]
 _PREFIX = "FOOTNOTE_"
 # Names that the Makefile and the tests use.
 _NOT_SETTINGS = {
-    f"{_PREFIX}{name}" for name in "CONFIG DATA FUZZ_N KILL_N QUESTION REQUIRE_BROWSER".split()
+    f"{_PREFIX}{name}"
+    for name in (
+        *("CONFIG", "DATA", "FUZZ_N", "KILL_N", "QUESTION"),
+        *("REQUIRE_BROWSER", "REQUIRE_SERVICES"),
+    )
 }
 
 
@@ -49,6 +61,21 @@ class Settings(BaseModel):
     collection: str = Field("seeds", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     indexes: Path = Field(default_factory=_default_indexes)
     cache: Path = Field(default_factory=_default_cache)
+
+    # Where collections are kept
+    store: str = Field(
+        "",
+        repr=False,
+        pattern=r"^$|^postgres(ql)?://",
+        description="postgresql://USER:PASSWORD@HOST/DATABASE; empty: files under `indexes`",
+    )
+    store_replicas: tuple[str, ...] = Field(
+        (), repr=False, description="addresses of streaming replicas, for questions"
+    )
+    store_connections: int = Field(8, ge=2, description="to one server, of one program, at most")
+    store_timeout_s: int = Field(
+        30, ge=1, description="a reader's statement is ended after so long"
+    )
 
     # Models
     embedder: str = "minilm"
@@ -111,6 +138,26 @@ class Settings(BaseModel):
     def _expand(cls, path: Path | None) -> Path | None:
         return path.expanduser() if path else None
 
+    @field_validator("store_replicas", mode="before")
+    @classmethod
+    def _split(cls, given: Any) -> Any:
+        return tuple(given.replace(",", " ").split()) if isinstance(given, str) else given
+
+    @field_validator("store_replicas")
+    @classmethod
+    def _addresses(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(one.startswith(SCHEMES) for one in given):
+            raise ValueError("every address begins with postgresql://")
+        return given
+
+    @field_serializer("store", when_used="json")
+    def _shown(self, store: str) -> str:
+        return shown(store)
+
+    @field_serializer("store_replicas", when_used="json")
+    def _all_shown(self, replicas: tuple[str, ...]) -> list[str]:
+        return [shown(one) for one in replicas]
+
     @property
     def chat_folder(self) -> Path:
         """Where the chat keeps accounts, conversations and uploads."""
@@ -135,7 +182,10 @@ def load_settings(**overrides: Any) -> Settings:
         if first["type"] == "extra_forbidden":
             known = ", ".join(sorted(Settings.model_fields))
             raise SettingsError(f"unknown setting '{name}': the settings are {known}") from None
-        raise SettingsError(f"setting '{name}': {first['msg']} (got {first['input']!r})") from None
+        given = (
+            "" if name.startswith("store") else f" (got {first['input']!r})"
+        )  # may hold a password
+        raise SettingsError(f"setting '{name}': {first['msg']}{given}") from None
 
 
 def _from_file() -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -90,10 +89,10 @@ def print_documents(documents: Sequence[StoredDocument]) -> None:
     Console().print(table)
 
 
-def print_collections(found: Sequence[dict[str, Any]], folder: Path) -> None:
-    """A table of collections."""
+def print_collections(found: Sequence[dict[str, Any]], place: str) -> None:
+    """A table of collections, which are kept in `place`."""
     if not found:
-        Console().print(f"there are no collections in {folder}", highlight=False)
+        Console().print(f"there are no collections in {place}", highlight=False)
         return
     table = Table("collection", "documents", "passages")
     for one in found:

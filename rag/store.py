@@ -26,7 +26,7 @@ from rag.embed import Embedding, Vectors
 from rag.errors import CollectionError
 from rag.lexical import WordIndex
 from rag.records import Chunk, Document, Mark
-from rag.stored import Move, StoredChunk, StoredDocument, Touch
+from rag.stored import Move, StoredChunk, StoredDocument, Touch, last_page
 
 __all__ = ["Move", "Store", "StoredChunk", "StoredDocument", "Touch", "SCHEMA"]
 
@@ -118,7 +118,7 @@ class Store(Database):
             rows = self.rows("SELECT length(text), marks, key FROM documents")
             self.run_many(
                 "UPDATE documents SET size = ?, pages = ? WHERE key = ?",
-                [(size, _pages(marks), key) for size, marks, key in rows],
+                [(size, last_page(marks), key) for size, marks, key in rows],
             )
         if missing:
             self.run(f"CREATE INDEX IF NOT EXISTS listed ON documents (live, {_LISTED})")
@@ -160,10 +160,12 @@ class Store(Database):
         path: str,
         digest: str,
         stamp: str,
+        added: str = "",
     ) -> None:
         """Write a document where no reader sees it yet. Call within a transaction.
 
-        `spans` are each chunk's sentences, in offsets of the chunk's text.
+        `spans` are each chunk's sentences, in offsets of the chunk's text. `added` is when the
+        document was published before it came here; "" where it was not.
         """
         self._grow()
         self.run("DELETE FROM documents WHERE live = 0 AND id = ?", (document.id,))
@@ -172,10 +174,10 @@ class Store(Database):
         fields = (document.id, source, path, digest, stamp, document.title, document.date)
         cursor = self._db.execute(
             "INSERT INTO documents (id, live, source, path, hash, stamp, title, date, media_type, text, "
-            "marks, size, pages) VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "marks, size, pages, added) VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(*fields, document.media_type, document.text.replace("\0", _NUL), marks),
-                *(len(document.text), _pages(marks)),
+                *(len(document.text), last_page(marks), added),
             ),
         )
         key = cursor.lastrowid
@@ -245,7 +247,8 @@ class Store(Database):
             [(one,) for one in ids],
         )
         return self.run_many(
-            "UPDATE documents SET live = 1, added = ? WHERE live = 0 AND id = ?",
+            "UPDATE documents SET live = 1, added = iif(added = '', ?, added) "
+            "WHERE live = 0 AND id = ?",
             [(now, one) for one in ids],
         )
 
@@ -270,7 +273,7 @@ class Store(Database):
             "SELECT id, source, path, hash, stamp, title, date, media_type, length(text), marks, "
             f"{added} FROM documents WHERE live = 1 ORDER BY id"
         )
-        return [StoredDocument(*[*row[:9], _pages(row[9]), row[10]]) for row in rows]
+        return [StoredDocument(*[*row[:9], last_page(row[9]), row[10]]) for row in rows]
 
     def document(self, document_id: str) -> Document | None:
         """A live document with its text, or None."""
@@ -356,11 +359,6 @@ class Store(Database):
         found, None leaves them all in; how rare a word is stays a matter of the whole collection.
         """
         return self._word_index.search(question, limit, within, self.edition, self.counts()[1])
-
-
-def _pages(marks: str) -> int | None:
-    numbers = (n for _, kind, n, _ in json.loads(marks) if kind in ("page", "slide", "sheet"))
-    return max(numbers, default=None)
 
 
 def _stored_chunks(rows: Sequence[tuple[Any, ...]]) -> list[StoredChunk]:

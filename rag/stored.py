@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from rag.embed import Vectors
 from rag.records import Chunk
 
-__all__ = ["Move", "StoredChunk", "StoredDocument", "Touch"]
+__all__ = ["Move", "StoredChunk", "StoredDocument", "Touch", "last_page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +69,9 @@ class Touch:
 
     id: str
     stamp: str
+
+
+def last_page(marks: str) -> int | None:
+    """The number of the last page, slide or sheet among a document's marks, which are JSON."""
+    numbers = (n for _, kind, n, _ in json.loads(marks) if kind in ("page", "slide", "sheet"))
+    return max(numbers, default=None)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from fakes import HashEmbedder
 
+from eval.bench.postgres_server import Server, missing
 from rag.collection import Collection
+from rag.postgres.database import close_pools
 from rag.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,6 +59,28 @@ def data(pytestconfig: pytest.Config) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no benchmark data at {folder}: name it with --data or FOOTNOTE_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL for the whole run; the test is skipped where there can be none."""
+    if reason := missing():
+        if os.environ.get("FOOTNOTE_REQUIRE_SERVICES"):
+            pytest.fail(f"{reason}, and FOOTNOTE_REQUIRE_SERVICES is set")
+        pytest.skip(reason)
+    server = Server.made()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def database(postgres: Server) -> Iterator[str]:
+    """The address of an empty database of the test's own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    postgres.run(f"CREATE DATABASE {name}")
+    yield postgres.url(name)
+    close_pools()
+    postgres.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -41,7 +41,8 @@ def test_the_file_may_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "name", ["CONFIG", "DATA", "FUZZ_N", "KILL_N", "QUESTION", "REQUIRE_BROWSER"]
+    "name",
+    ["CONFIG", "DATA", "FUZZ_N", "KILL_N", "QUESTION", "REQUIRE_BROWSER", "REQUIRE_SERVICES"],
 )
 def test_names_that_the_makefile_and_the_tests_use_are_no_settings(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str

@@ -1,4 +1,4 @@
-"""The collections under `settings.indexes`: opening, filling and removing them, for many readers.
+"""The collections that the settings speak of: opening, filling and removing them, for many readers.
 
 All collections share one embedder, which serves in turns. Changes are written by one thread at a time
 for each collection; reading never waits for that. Knows nothing of requests, pages or the model that
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
+from rag.backend import backend
 from rag.collection import Collection, IndexReport, Progress
 from rag.embed import Embedder, load_embedder
 from rag.errors import CollectionError, InputError
@@ -49,6 +50,7 @@ class Library:
     ) -> None:
         self.settings = settings
         self.on_removed: list[Callable[[str], object]] = []
+        self._kept = backend(settings)
         self._people = people
         self._uploads = Uploads(settings.chat_folder / "uploads", database)
         self._embedder = SharedEmbedder(lambda: embedder or load_embedder(settings))
@@ -76,8 +78,7 @@ class Library:
 
     def names(self, person: Person) -> list[str]:
         """The collections that a person may read, damaged ones too: the default one first."""
-        databases = self.settings.indexes.glob("*/collection.db")
-        found = [one.parent.name for one in databases if _NAME.fullmatch(one.parent.name)]
+        found = [name for name in self._kept.names() if _NAME.fullmatch(name)]
         mine = [name for name in found if self._people.may_read(person, name)]
         return sorted(mine, key=lambda name: (name != self.settings.collection, name))
 
@@ -166,7 +167,7 @@ class Library:
                 "digit first"
             )
         self._check_edits(person, name)
-        if (self.settings.indexes / name).exists():
+        if self._kept.exists(name):
             raise InputError(f"there is a collection '{name}' already: choose another name")
         if person.groups and not self._people.groups_of(name):
             self._people.restrict(name, person.groups)
@@ -184,7 +185,7 @@ class Library:
         self._check_there(name)
         self._indexer.forget(name)
         with self._writes(name, _STOP_S):
-            Collection.remove(name, self.settings)
+            self._kept.remove(name)
             with self._lock:
                 for _, idle in self._idle.pop(name, ()):
                     idle.close()
@@ -324,20 +325,14 @@ class Library:
         self._identity(name)
 
     def _exists(self, name: str) -> bool:
-        return bool(_NAME.fullmatch(name)) and self._file(name).is_file()
-
-    def _file(self, name: str) -> Path:
-        return self.settings.indexes / name / "collection.db"
+        return bool(_NAME.fullmatch(name)) and self._kept.identity(name) is not None
 
     def _identity(self, name: str) -> tuple[int, int]:
         """What tells a collection's database from another one in its place."""
-        try:
-            if not _NAME.fullmatch(name):
-                raise FileNotFoundError
-            status = self._file(name).stat()
-        except OSError:
-            raise CollectionError(f"there is no collection '{name}': choose another") from None
-        return status.st_dev, status.st_ino
+        identity = self._kept.identity(name) if _NAME.fullmatch(name) else None
+        if identity is None:
+            raise CollectionError(f"there is no collection '{name}': choose another")
+        return identity
 
     def _open(self, name: str, create: bool = False) -> Collection:
         # As good as one, though its attributes can't be set.

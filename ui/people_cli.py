@@ -139,9 +139,10 @@ def access(
     for name in groups:
         if name not in members:
             typer.echo(f"footnote: nobody is in the group '{name}'", err=True)
+    from rag.backend import backend
     from rag.settings import load_settings
 
-    if not (load_settings().indexes / collection / "collection.db").is_file():
+    if backend(load_settings()).identity(collection) is None:
         typer.echo(f"footnote: there is no collection '{collection}' yet", err=True)
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rag.backend import Passages
 from rag.embed import Embedding, Vectors
 from rag.records import Chunk, Document
 from rag.sentences import Span
-from rag.store import Store
 
 __all__ = ["DIMENSIONS", "Generated", "GivenEmbedder", "fill_store"]
 
@@ -75,7 +75,7 @@ def _unit(vectors: Vectors) -> Vectors:
 
 
 def fill_store(
-    store: Store, size: int, progress: Callable[[int], None], asked: int = 300
+    store: Passages, size: int, progress: Callable[[int], None], asked: int = 300
 ) -> tuple[list[str], Vectors]:
     """Put `size` generated passages into an empty store; returns questions and their vectors."""
     generator = Generator(size)
@@ -101,7 +101,7 @@ def fill_store(
     return questions[:asked], np.concatenate(near)[:asked]
 
 
-def _stage(store: Store, name: str, texts: Sequence[str], vectors: Vectors) -> str:
+def _stage(store: Passages, name: str, texts: Sequence[str], vectors: Vectors) -> str:
     document = Document(name, "\n\n".join(texts))
     chunks, spans, embeddings, start = [], [], [], 0
     for text, vector in zip(texts, vectors, strict=False):

@@ -29,6 +29,7 @@ from eval.bench.part import timed
 from rag.collection import Collection
 from rag.current import CurrentIndex
 from rag.embed import Vectors
+from rag.index import VectorIndex
 from rag.part import LISTS, PROBED, Part
 from rag.records import Document
 from rag.retrieve import best_passages, rank_chunks
@@ -37,7 +38,7 @@ from rag.settings import Settings, load_settings
 from rag.store import Store
 from rag.words import content_words
 
-__all__ = ["measure", "on_paper"]
+__all__ = ["measure", "on_paper", "spread"]
 
 _BYTES_A_PASSAGE = 4_000  # on disk while a collection is built
 _FETCHED, _COMPARED = 50, 10
@@ -137,21 +138,21 @@ def _read(settings: Settings, texts: list[str], vectors: Vectors) -> dict[str, A
     embedder = GivenEmbedder(texts, vectors)
     started = time.perf_counter()
     collection = Collection.open("bench", settings, embedder=embedder)
-    index = collection._current.get()
+    index = cast(VectorIndex, collection._current.get())
     store = collection._store
     store.search_words(texts[0], 1)
     row: dict[str, Any] = {"open_s": time.perf_counter() - started}
     collection.search(texts[0])
-    row |= _spread("dense", lambda at: index.search(vectors[at], _FETCHED), len(texts))
-    row |= _spread("words", lambda at: store.search_words(texts[at], _FETCHED), len(texts))
-    row |= _spread("fused", lambda at: collection.search(texts[at]), len(texts))
+    row |= spread("dense", lambda at: index.search(vectors[at], _FETCHED), len(texts))
+    row |= spread("words", lambda at: store.search_words(texts[at], _FETCHED), len(texts))
+    row |= spread("fused", lambda at: collection.search(texts[at]), len(texts))
     row["resident_b"] = (_resident() - before) / store.counts()[1]
     row["kind"] = index.base.kind
     row["file_b"] = sum(one.stat().st_size for one in settings.indexes.glob("bench/*.faiss"))
     names = [one.id for one in collection.documents()]
     scopes = [Scope(frozenset(names[at :: max(1, len(names) // 10)][:10])) for at in range(20)]
     count = min(len(texts), 40)
-    row |= _spread("filter", lambda at: collection.search(texts[at], scope=scopes[at % 20]), count)
+    row |= spread("filter", lambda at: collection.search(texts[at], scope=scopes[at % 20]), count)
     row["found"] = [[key for key, _ in index.search(one, _COMPARED)] for one in vectors]
     row["words_found"] = [[key for key, _ in store.search_words(one, _FETCHED)] for one in texts]
     collection.close()
@@ -214,9 +215,9 @@ def _plain(settings: Settings, texts: list[str], vectors: Vectors) -> dict[str, 
     row: dict[str, Any] = {"plain_add_s": timed(write)[0], "plain_open_s": timed(read)[0]}
     few = settings.top_k
     some = min(len(texts), 50)
-    row |= _spread("plain_dense", lambda at: index.search(vectors[at], _FETCHED), some)
-    row |= _spread("plain_words", lambda at: store.search_words(texts[at], _FETCHED), some)
-    row |= _spread("plain_fused", fused, some)
+    row |= spread("plain_dense", lambda at: index.search(vectors[at], _FETCHED), some)
+    row |= spread("plain_words", lambda at: store.search_words(texts[at], _FETCHED), some)
+    row |= spread("plain_fused", fused, some)
     row["plain_found"] = [[key for key, _ in index.search(one, _COMPARED)] for one in vectors]
     row["plain_words_found"] = [
         [key for key, _ in store.search_words(one, _FETCHED)] for one in texts[:some]
@@ -275,7 +276,7 @@ def _delete(writer: Collection, reader: Collection, name: str) -> None:
     assert name not in {hit.document for hit in reader.search(name, 50)}
 
 
-def _spread(name: str, ask: Callable[[int], Any], count: int) -> Row:
+def spread(name: str, ask: Callable[[int], Any], count: int) -> Row:
     """Percentiles of the time that a question takes: on the clock, and of this thread's alone.
 
     The second is what the first would be on a machine that has nothing else to do.
