@@ -5,12 +5,21 @@ RagError
 ├── ReadError          one file can't be read; the rest of its folder still can
 ├── CollectionError    a collection is missing, damaged or was built with other settings
 ├── ModelError         weights are missing, damaged or can't be loaded; an endpoint fails
+├── ClusterError       a cluster of machines is away, or lost too many of them
 └── InputError         a question, batch line or suite row is not what it should be
 """
 
 from __future__ import annotations
 
-__all__ = ["RagError", "SettingsError", "ReadError", "CollectionError", "ModelError", "InputError"]
+__all__ = [
+    "RagError",
+    "SettingsError",
+    "ReadError",
+    "CollectionError",
+    "ModelError",
+    "ClusterError",
+    "InputError",
+]
 
 
 class RagError(Exception):
@@ -31,6 +40,10 @@ class CollectionError(RagError):
 
 class ModelError(RagError):
     """Model weights are missing, damaged or can't be loaded, or a model server fails."""
+
+
+class ClusterError(RagError):
+    """A cluster of machines can't be reached, has no room, or lost too many workers."""
 
 
 class InputError(RagError):

