@@ -89,17 +89,13 @@ def _outcomes(
     """A path and an error, which may be empty, for each file, as they are done."""
     import ray.data
 
-    rows = [
-        {"id": one.id, "path": os.fsencode(one.path), "hash": one.hash, "stamp": one.stamp}
-        for one in todo
-    ]
     ray.data.DataContext.get_current().target_max_block_size = _TABLE_BYTES
-    tasks = -(-len(rows) // _FILES)
+    tasks = -(-len(todo) // _FILES)
     stagers = min(workers, tasks)
     pool = ray.data.ActorPoolStrategy
     # A reader waits for its reading process and is given no processor: who stages has them all.
     outcomes = (
-        ray.data.from_items(rows, override_num_blocks=tasks)
+        ray.data.from_items([_row(one) for one in todo], override_num_blocks=tasks)
         .map(
             Reader,
             fn_constructor_args=(settings,),
@@ -139,11 +135,7 @@ class Stager:
     """Chunks, embeds and stages the documents of a table; embedder and connection are opened once."""
 
     def __init__(self, settings: Settings, source: str, load: Load) -> None:
-        # This machine's own cache: everything else is as the driver has it.
-        cache = load_settings().cache
-        self._settings = settings.model_copy(
-            update={"cache": cache, "threads": settings.threads or 1, "store_connections": 2}
-        )
+        self._settings = settings
         self._source = source
         self._load = load
         self._opened: tuple[Embedder, Any] | None = None
@@ -166,6 +158,9 @@ class Stager:
     def _open(self) -> tuple[Embedder, Any]:
         """At first use, not when made: what fails here is told as what it is."""
         if self._opened is None:
+            # This machine's own cache: everything else is as the driver has it.
+            own = {"cache": load_settings().cache, "threads": self._settings.threads or 1}
+            self._settings = self._settings.model_copy(update=own)
             name = self._settings.collection
             embedder = self._load(self._settings)
             kept = backend(self._settings)
@@ -174,6 +169,11 @@ class Stager:
                 raise missing(name, kept)
             self._opened = embedder, opened[0]
         return self._opened
+
+
+def _row(found: Found) -> dict[str, Any]:
+    # As bytes: a name need not be UTF-8.
+    return {**dataclasses.asdict(found), "path": os.fsencode(found.path)}
 
 
 def _outcome(row: dict[str, Any], error: str) -> dict[str, str]:

@@ -42,7 +42,8 @@ def joined(address: str) -> Iterator[None]:
     """Work on the cluster at `address`: HOST:PORT or ray://HOST:PORT.
 
     `auto` is the one that this machine is part of; `local` is made of this machine alone, for as long
-    as the block lasts, and listens on the loopback interface only.
+    as the block lasts, and listens on the loopback interface only. Within the block nothing reaches
+    standard output.
 
     Raises:
         ClusterError: there is none, it can't be reached, or Ray is not installed.
@@ -69,6 +70,8 @@ def joined(address: str) -> Iterator[None]:
             }
         elif address != "auto":
             _check_reachable(address)
+        # There Ray says which workers it lost; their files are done again, and its log has it, too.
+        stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
         stack.callback(ray.shutdown)
         try:
             with _hushed():
@@ -168,6 +171,8 @@ def examine(paths: Sequence[Path]) -> None:
     for name, answer in asked:
         try:
             problem = ray.get(answer, timeout=_EXAMINE_S)
+        except (ray.exceptions.NodeDiedError, ray.exceptions.TaskUnschedulableError):
+            continue  # gone meanwhile
         except ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None) or error
             problem = f"can't run Footnote ({_line(cause)}): install version {__version__}"
@@ -196,7 +201,7 @@ def failures() -> Iterator[None]:
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None)
         if isinstance(cause, RagError):
-            raise cause from None
+            raise type(cause)(_line(cause)) from None  # Ray adds lines of its own
         if isinstance(cause, Exception):
             raise  # a mistake of the program
         raise ClusterError(

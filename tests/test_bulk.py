@@ -7,6 +7,7 @@ FOOTNOTE_KILL_N sets how many workers are killed (4 by default).
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import random
 import shutil
@@ -14,7 +15,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +27,11 @@ import pytest
 from bulk_parts import update
 from fakes import HashEmbedder
 
-from eval.bench.postgres_server import Server, wait_for
+from eval.bench.postgres_server import wait_for
 from rag import __version__
-from rag.bulk import check_store
-from rag.cluster import _differing, fitting, joined
+from rag.cluster import _differing, examine, fitting, joined
 from rag.collection import Collection, IndexReport
-from rag.errors import ClusterError, ModelError, SettingsError
+from rag.errors import ClusterError, InputError, ModelError
 from rag.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,6 +50,7 @@ def nodes() -> Iterator[Any]:
         (folder / "ray").mkdir()
         patch.setenv("RAY_TMPDIR", str(folder))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_health_check_period_ms", "1000")  # a lost node is missed sooner
         patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # everything on 127.0.0.1
         patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
         try:
@@ -100,9 +103,14 @@ def texts(settings: Settings) -> dict[str, str]:
         return {one: collection.document(one).text for one in found}
 
 
-def rows(server: Server, database: str, live: int) -> dict[str, int]:
-    """The keys of a database's documents that are staged (0) or live (1), by identifier."""
-    found = server.run(f"SELECT id, key FROM footnote.documents WHERE live = {live}", database)
+def rows(settings: Settings, live: int) -> dict[str, int]:
+    """The keys of documents that are staged (0) or live (1), by identifier."""
+    import psycopg
+
+    with psycopg.connect(settings.store) as connection:
+        found = connection.execute(
+            "SELECT id, key FROM footnote.documents WHERE live = %s", (live,)
+        ).fetchall()
     assert len(found) == len(dict(found))
     return dict(found)
 
@@ -110,7 +118,7 @@ def rows(server: Server, database: str, live: int) -> dict[str, int]:
 def content(collection: Collection) -> tuple[list[Any], list[Any], list[Any]]:
     """Documents, chunks with their vectors, and answers to questions; without keys and times."""
     documents = [dataclasses.replace(one, added="") for one in collection.documents()]
-    texts = [collection.document(one.id) for one in documents]
+    whole = [collection.document(one.id) for one in documents]
     store = collection._store
     chunks = [
         (one.chunk, one.title, one.date, one.vector.tobytes(), one.sentences.tobytes(), one.spans)
@@ -121,7 +129,7 @@ def content(collection: Collection) -> tuple[list[Any], list[Any], list[Any]]:
         for one in QUESTIONS
     ]
     return (
-        [*zip(documents, texts, strict=True)],
+        [*zip(documents, whole, strict=True)],
         sorted(chunks, key=lambda one: (one[0].document, one[0].start)),
         hits,
     )
@@ -175,33 +183,44 @@ def workers(kind: str = "Map") -> list[psutil.Process]:
     return found
 
 
-def meanwhile(work: Callable[[], object]) -> threading.Thread:
-    """Run something beside the test; what it raises fails the test at the end."""
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread
+class Beside:
+    """Runs something beside a block; the block's end waits for it. `result` is what it gave."""
+
+    def __init__(self, work: Callable[[threading.Event], Any]) -> None:
+        self._work = work
+        self._ended = threading.Event()
+        self._thread = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> Beside:
+        self._future = self._thread.submit(self._work, self._ended)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self._thread.shutdown()
+
+    @property
+    def result(self) -> Any:
+        return self._future.result()
 
 
 @slow
-def test_a_killed_node_loses_nothing(
-    nodes: Any, stored: Settings, postgres: Server, tmp_path: Path
-) -> None:
+def test_a_killed_node_loses_nothing(nodes: Any, stored: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     write(folder, 200)
-    name = stored.store.rpartition("/")[2].partition("?")[0]
+    texts(stored)
     doomed = nodes.add_node(**node_options())
-    done: list[int] = []
 
-    def kill() -> None:
-        with opened(stored):
-            wait_for(lambda: len(rows(postgres, name, 0)) > 20)
+    def kill(ended: threading.Event) -> int:
+        wait_for(lambda: len(rows(stored, 0)) > 20, 120)
+        staged = len(rows(stored, 0))
         nodes.remove_node(doomed, allow_graceful=False)
-        done.append(len(rows(postgres, name, 0)))
+        return staged
 
-    killer = meanwhile(kill)
-    report = update(stored, folder, nodes.address, bulk_parts.load_paced, workers=3)
-    killer.join()
-    assert done[0] < 200, "the node was killed too late: the test proves nothing"
+    with Beside(kill) as killer:
+        report = update(stored, folder, nodes.address, bulk_parts.load_paced, workers=3)
+    nodes.wait_for_nodes()
+    assert killer.result < 200, "the node was killed too late: the test proves nothing"
     assert (report.added, report.failed) == (200, [])
     assert texts(stored) == {f"f{n}.txt": text_of(f"f{n}", 1) for n in range(200)}
 
@@ -209,75 +228,77 @@ def test_a_killed_node_loses_nothing(
 @slow
 @pytest.mark.timeout(3600)
 def test_killed_workers_lose_and_double_nothing(
-    nodes: Any, stored: Settings, postgres: Server, tmp_path: Path
+    nodes: Any, stored: Settings, tmp_path: Path
 ) -> None:
     """Readers and stagers are killed at any moment, until enough have been."""
     folder = tmp_path / "files"
-    name = stored.store.rpartition("/")[2].partition("?")[0]
     dice = random.Random(7)
-    killed = version = inside = 0
-    while killed < KILLS:
+    seen: dict[str, str] = {}
+    left, version, inside = KILLS, 0, 0
+
+    def kill(ended: threading.Event) -> tuple[int, int]:
+        killed = amid = 0
+        while killed < left:
+            # One after the other got something done: else the run would never end.
+            before, patience = len(rows(stored, 0)), time.monotonic() + 15
+            while len(rows(stored, 0)) == before and time.monotonic() < patience:
+                if ended.wait(0.05):
+                    return killed, amid
+            ended.wait(dice.uniform(0, 1.5))
+            staged = len(rows(stored, 0))
+            if found := workers():
+                dice.choice(found).kill()
+                killed += 1
+                amid += 0 < staged < 300
+        return killed, amid
+
+    def read(ended: threading.Event) -> None:
+        while not ended.wait(0.3):
+            found = texts(stored)
+            assert found in (seen, expected(version))
+
+    def expected(version: int) -> dict[str, str]:
+        return {f"f{n}.txt": text_of(f"f{n}", version) for n in range(300)}
+
+    while left:
+        seen = texts(stored)
         version += 1
         write(folder, 300, version)
-        before = texts(stored) if version > 1 else {}
-        ended = threading.Event()
-
-        def kill() -> None:
-            nonlocal killed, inside
-            while killed < KILLS and not ended.wait(dice.uniform(0.2, 1.5)):
-                found = workers()
-                if found:
-                    dice.choice(found).kill()
-                    killed += 1
-                    inside += 0 < len(rows(postgres, name, 0)) < 300
-                    if not ended.is_set() and rows(postgres, name, 0):
-                        seen = rows(postgres, name, 1)
-                        assert seen.keys() == before.keys()
-
-        with opened(stored):
-            killer = meanwhile(kill)
-            try:
-                report = update(stored, folder, nodes.address, bulk_parts.load_paced)
-            finally:
-                ended.set()
-                killer.join()
+        with Beside(kill) as killer, Beside(read) as reader:
+            report = update(stored, folder, nodes.address, bulk_parts.load_paced)
+        assert reader.result is None
+        left -= killer.result[0]
+        inside += killer.result[1]
         assert report.failed == []
         assert report.added + report.updated == 300
-        assert texts(stored) == {f"f{n}.txt": text_of(f"f{n}", version) for n in range(300)}
-        assert rows(postgres, name, 0) == {}
-    print(
-        f"\n{killed} workers killed in {version} runs, {inside} of them amid staging: nothing lost"
-    )
-    assert inside > 0, "the kills missed the writes: the test proves nothing"
+        assert texts(stored) == expected(version)
+        assert rows(stored, 0) == {}
+    print(f"\n{KILLS} workers killed in {version} runs, {inside} amid staging: nothing lost")
+    assert inside > KILLS / 4, "the kills missed the writes: the test proves nothing"
 
 
 @slow
-def test_a_killed_driver_is_resumed(
-    nodes: Any, stored: Settings, postgres: Server, tmp_path: Path
-) -> None:
+def test_a_killed_driver_is_resumed(nodes: Any, stored: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     write(folder, 200)
-    name = stored.store.rpartition("/")[2].partition("?")[0]
-    with opened(stored):
-        pass
+    texts(stored)
     command = [sys.executable, "-m", "bulk_parts", stored.store, str(folder), nodes.address]
     with subprocess.Popen(command, cwd=ROOT / "tests", stdin=subprocess.DEVNULL) as driver:
-        wait_for(lambda: len(rows(postgres, name, 0)) > 20)
+        wait_for(lambda: len(rows(stored, 0)) > 20, 120)
         driver.kill()
     wait_for(lambda: not workers("MapBatches"))
-    kept = rows(postgres, name, 0)
+    kept = rows(stored, 0)
     assert 0 < len(kept) < 200
     assert texts(stored) == {}
-    (folder / "f0.txt").write_text(text_of("f0", 2))  # staged or not: changed meanwhile
+    changed = min(kept)
+    (folder / changed).write_text(text_of("changed", 2))
     report = update(stored, folder, nodes.address)
     assert (report.added, report.failed) == (200, [])
-    expected = {f"f{n}.txt": text_of(f"f{n}", 1 + (n == 0)) for n in range(200)}
-    assert texts(stored) == expected
-    published = rows(postgres, name, 1)
-    assert {one: published[one] for one in kept if one != "f0.txt"} == {
-        one: key for one, key in kept.items() if one != "f0.txt"
-    }
-    assert rows(postgres, name, 0) == {}
+    expected = {f"f{n}.txt": text_of(f"f{n}", 1) for n in range(200)}
+    assert texts(stored) == expected | {changed: text_of("changed", 2)}
+    published = rows(stored, 1)
+    assert {one for one, key in kept.items() if published[one] != key} == {changed}
+    assert rows(stored, 0) == {}
 
 
 @slow
@@ -295,6 +316,22 @@ def test_what_a_worker_lacks_is_said_in_one_line(
         fitting(3, 1)
 
 
+@slow
+def test_a_node_without_the_files_is_named(nodes: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    with joined(nodes.address), (tmp_path / "a.txt").open() as file:
+        examine([tmp_path, tmp_path / "a.txt", tmp_path / "gone.txt"])
+        os.dup2(file.fileno(), 900)
+        mine = Path("/proc/self/fd/900")  # which no other process has
+        try:
+            with pytest.raises(
+                InputError, match=r"^node 127\.0\.0\.1: /proc.*can't be reached \(No"
+            ):
+                examine([tmp_path, mine])
+        finally:
+            os.close(900)
+
+
 def test_a_node_that_differs_says_how(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     file.write_text("four")
@@ -310,9 +347,40 @@ def test_a_node_that_differs_says_how(tmp_path: Path) -> None:
     assert "gone can't be reached (No such file" in _differing(__version__, gone)
 
 
-def test_files_can_t_be_written_from_several_machines(settings: Settings) -> None:
-    with pytest.raises(SettingsError, match="several machines can't write.*'store'.*postgresql"):
-        check_store(settings)
+def run(*arguments: str, store: str = "") -> subprocess.CompletedProcess[str]:
+    """The command `footnote bulk`."""
+    return subprocess.run(
+        [sys.executable, "-c", "from rag.cli import main; main()", "bulk", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "FOOTNOTE_STORE": store},
+        check=False,
+    )
+
+
+@slow
+def test_the_command_reports_as_index_does(nodes: Any, stored: Settings, tmp_path: Path) -> None:
+    (tmp_path / "bad.pdf").write_bytes(b"this is no PDF")
+    options = ("-c", "papers", "--address", nodes.address, "--json")
+    found = run(str(tmp_path), *options, store=stored.store)
+    assert found.returncode == 3, found.stderr
+    report = json.loads(found.stdout)
+    assert {**report, "seconds": 0, "failed": [report["failed"][0]["path"]]} == {
+        **{"added": 0, "updated": 0, "unchanged": 0, "removed": 0},
+        "failed": [str(tmp_path / "bad.pdf")],
+        **{"documents": 0, "chunks": 0, "seconds": 0},
+    }
+    assert found.stderr == f"footnote: {tmp_path / 'bad.pdf'}: {report['failed'][0]['error']}\n"
+
+
+def test_files_can_t_be_written_from_several_machines(tmp_path: Path) -> None:
+    found = run(str(tmp_path))
+    assert (found.returncode, found.stdout) == (1, "")
+    assert found.stderr == (
+        "footnote: bulk ingestion needs a database, because several machines can't write to one "
+        "file: set 'store' to postgresql://…, or use 'footnote index'\n"
+    )
 
 
 def test_a_cluster_that_is_not_there() -> None:
