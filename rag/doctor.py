@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rag import __version__, convert
+from rag.address import shown
+from rag.backend import backend
 from rag.errors import RagError
 from rag.hardware import cpu_features, pick_runtime, thread_count
 from rag.settings import Settings
@@ -65,9 +67,20 @@ def examine(settings: Settings) -> dict[str, Any]:
         "models": models,
         "cache": {"path": str(settings.cache), "mb": _size_mb(settings.cache)},
         "indexes": {"path": str(settings.indexes), "mb": _size_mb(settings.indexes)},
+        "store": _store(settings, problems),
         "settings": settings.model_dump(mode="json", exclude={"endpoint_key"}),
         "problems": problems,
     }
+
+
+def _store(settings: Settings, problems: list[str]) -> dict[str, Any]:
+    """Where collections are kept, and how many there are; None where that can't be told."""
+    try:
+        kept = backend(settings)
+        return {"place": kept.place, "collections": len(kept.names())}
+    except RagError as error:
+        problems.append(str(error))
+        return {"place": shown(settings.store), "collections": None}
 
 
 def _model(name: str, problems: list[str], settings: Settings) -> dict[str, Any]:
@@ -108,6 +121,8 @@ def print_findings(findings: dict[str, Any]) -> None:
         console.print(f"model {name}: {state}")
     for name in ("cache", "indexes"):
         console.print(f"{name}: {findings[name]['path']}, {findings[name]['mb']} MB")
+    store = findings["store"]
+    console.print(f"collections: {store['collections']} in {store['place']}")
     for problem in findings["problems"]:
         console.print(f"wrong: {problem}")
     if not findings["problems"]:

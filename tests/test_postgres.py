@@ -8,6 +8,8 @@ import multiprocessing
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,10 +29,11 @@ from rag.backend import backend
 from rag.cli import app
 from rag.collection import Collection
 from rag.doctor import examine
-from rag.errors import CollectionError
+from rag.errors import CollectionError, InputError
 from rag.ingest import given_job, stage_batch
 from rag.postgres import lexical, vectors, words
-from rag.postgres import store as store_module
+from rag.postgres import publish as publish_module
+from rag.postgres import session as session_module
 from rag.postgres.backend import PostgresBackend
 from rag.postgres.database import close_pools
 from rag.postgres.store import PostgresStore
@@ -38,6 +41,9 @@ from rag.postgres.vectors import CurrentVectors
 from rag.records import Document
 from rag.settings import Settings
 from rag.store import Store
+from ui.database import Database as ChatDatabase
+from ui.library import Library
+from ui.people import People, Person
 
 
 @pytest.fixture
@@ -136,19 +142,14 @@ def roles(postgres: Server, database: str) -> Iterator[tuple[str, str, str]]:
     postgres.run(f"CREATE ROLE {owner} LOGIN CREATEROLE")
     postgres.run(f"CREATE ROLE {clerk} LOGIN PASSWORD 'tops3cret'")
     postgres.run(f"GRANT CREATE ON DATABASE {name} TO {owner}")
-    # Roles are the server's: as though no database of it had been one of Footnote's.
-    postgres.run("GRANT footnote_app TO CURRENT_USER") if _app_there(postgres) else None
-    if _app_there(postgres):
+    # Roles are the server's: another database of it may have made this one.
+    if postgres.run("SELECT 1 FROM pg_roles WHERE rolname = 'footnote_app'"):
         postgres.run(f"GRANT footnote_app TO {owner} WITH ADMIN OPTION")
     yield name, owner, clerk
     close_pools()
     for role in (clerk, owner):
         postgres.run(f"DROP OWNED BY {role} CASCADE", name)
         postgres.run(f"DROP ROLE {role}")
-
-
-def _app_there(postgres: Server) -> bool:
-    return bool(postgres.run("SELECT 1 FROM pg_roles WHERE rolname = 'footnote_app'"))
 
 
 def test_an_owner_sets_up_and_a_clerk_works(
@@ -413,7 +414,7 @@ def test_a_larger_collection(large: Any, kept: Settings, monkeypatch: pytest.Mon
     assert recall(within, true_within) >= 0.97
 
     # Removals: counts follow at once, rows of words are made anew.
-    monkeypatch.setattr(store_module, "_FEW_DEAD", 500)
+    monkeypatch.setattr(publish_module, "FEW_DEAD", 500)
     gone = [one.id for one in store.documents()[::4]]
     for at in range(0, len(gone), 10):
         store.publish([], gone[at : at + 10])
@@ -486,7 +487,7 @@ def test_replicas_answer_while_they_know_enough(
                 assert answered_by() == "primary"
                 assert {hit.text for hit in reader.search("dogs")} == {"Cats purr.", "Dogs bark."}
                 # Another one does not: it sees the generation before, whole.
-                store_module._seen.clear()
+                session_module._seen.clear()
                 assert answered_by() == "replica"
                 assert [hit.text for hit in reader.search("dogs")] == ["Cats purr."]
                 standby.run("SELECT pg_wal_replay_resume()")
@@ -502,3 +503,55 @@ def test_replicas_answer_while_they_know_enough(
                 assert answered_by() == "primary"
         finally:
             standby.close()
+
+
+def test_the_chats_library_keeps_collections_in_a_database(
+    kept: Settings, embedder: HashEmbedder
+) -> None:
+    chat = kept.model_copy(update={"chat": kept.indexes / "chat"})
+    chat.chat_folder.mkdir(parents=True)
+    admin = Person("ada", "admin")
+    database = ChatDatabase(chat.chat_folder / "chat.db")
+    library = Library(chat, People(chat.chat_folder / "people.json"), database, embedder)
+    try:
+        library.create(admin, "papers")
+        with pytest.raises(InputError, match="already"):
+            library.create(admin, "papers")
+        library.upload(admin, "papers", "cats.txt", iter([b"Cats purr."]))
+        for task in library.tasks("papers"):
+            assert task.ended.wait(20)
+        with library.view("papers") as seen:
+            assert [one.id for one in seen.documents()] == ["cats.txt"]
+        assert [hit.text for hit in library.reader("papers").search("cats")] == ["Cats purr."]
+        assert library.names(admin) == ["papers"]
+        library.delete(admin, "papers", ["cats.txt"])
+        assert library.reader("papers").counts() == (0, 0)
+        library.remove(admin, "papers")
+        assert library.names(admin) == []
+        with pytest.raises(CollectionError, match="no collection 'papers'"):
+            library.reader("papers")
+        assert not (kept.indexes / "papers").exists()
+    finally:
+        library.close()
+        database.close()
+
+
+def test_nothing_of_it_is_loaded_where_files_serve() -> None:
+    code = (
+        "import sys, rag, rag.cli, rag.backend, rag.collection, rag.copy; "
+        "print(sorted({'psycopg', 'psycopg_pool', 'pgvector', 'faiss', 'torch'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_the_doctor_says_where_collections_are(kept: Settings, tmp_path: Any) -> None:
+    opened(kept)
+    found = examine(kept.model_copy(update={"cache": tmp_path}))
+    assert found["store"] == {"place": shown(kept.store), "collections": 1}
+    away = kept.model_copy(update={"cache": tmp_path, "store": "postgresql://x:pw@127.0.0.1:1/d"})
+    found = examine(away)
+    assert found["store"]["collections"] is None
+    assert [one for one in found["problems"] if "x:***@127.0.0.1:1/d" in one]
+    assert "pw@" not in json.dumps(found)
+    close_pools()

@@ -1,6 +1,6 @@
 """Kill the database in mid-work: nothing may be lost, doubled or wrong, and what fails must say so.
 
-FOOTNOTE_KILL_N sets how many times the server is killed (4 by default).
+FOOTNOTE_KILL_N sets how many times the server is killed (2 by default).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rag.postgres.database import close_pools
 from rag.records import Document
 from rag.settings import Settings
 
-KILLS = int(os.environ.get("FOOTNOTE_KILL_N", "4"))
+KILLS = int(os.environ.get("FOOTNOTE_KILL_N", "2"))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from rag.settings import Settings
 from rag.stored import Move, Touch
 
 Make = Callable[..., Path]
+EVERY = bool(os.environ.get("FOOTNOTE_FUZZ_N"))  # questions of the sample corpus, not one in four
 SEEDS = Path(__file__).resolve().parent.parent / "seeds"
 
 
@@ -532,11 +534,12 @@ def test_both_stores_give_the_same_hits(
             one.update(SEEDS)
         assert files.counts() == postgres.counts()
         same = 0
-        for question in questions:
+        for question in questions[:: 1 if EVERY else 4]:
             expected, found = files.search(question, 10), postgres.search(question, 10)
             for a, b in zip(expected, found, strict=True):
                 assert (a.document, a.start, a.end, a.text) == (b.document, b.start, b.end, b.text)
                 assert b.score == pytest.approx(a.score, abs=2e-6)
                 assert b.why == pytest.approx(a.why, abs=2e-4)
                 same += 1
-    print(f"\n{len(questions)} questions, {same} hits: the same in both stores")
+    print(f"\n{same} hits: the same in both stores")
+    assert same > 300

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from rag.errors import CollectionError
-from rag.postgres.database import Database
+from rag.postgres.database import Database, Sees
 from rag.postgres.schema import SCHEMA
+from rag.postgres.session import note
 from rag.postgres.store import PostgresStore
 from rag.postgres.vectors import CurrentVectors
 from rag.settings import Settings
@@ -98,7 +99,18 @@ class PostgresBackend:
                         "has ended, then run the same command again"
                     )
                 time.sleep(0.05)
+            self._see_latest(name)
             yield
+
+    def _see_latest(self, name: str) -> None:
+        """Whoever writes goes by the present, not by what a replica has."""
+        if self._database.has_replicas:
+            with self._database.transaction(None, write=False) as connection:
+                row = connection.execute(
+                    "SELECT key, generation FROM footnote.collections WHERE name = %s", (name,)
+                ).fetchone()
+            if row:
+                note(self.place, *row)
 
     def _drop(self, name: str) -> None:
         with self._database.transaction(None, write=True) as connection:
@@ -106,9 +118,16 @@ class PostgresBackend:
             connection.execute("SELECT footnote.drop_collection(%s)", (name,))
 
     def _key(self, name: str) -> int | None:
-        with self._database.transaction(
-            None, write=False, sees=lambda connection: False
-        ) as connection:
+        """A collection's key: the primary knows; where it is away, a replica."""
+        try:
+            return self._asked(name, None)
+        except CollectionError:
+            if not self._database.has_replicas:
+                raise
+            return self._asked(name, lambda connection: True)
+
+    def _asked(self, name: str, sees: Sees | None) -> int | None:
+        with self._database.transaction(None, write=False, sees=sees) as connection:
             row = connection.execute(
                 "SELECT key FROM footnote.collections WHERE name = %s", (name,)
             ).fetchone()

@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL as the application's role, and the set-up of a database by its owner."""
+"""Connections, transactions of the application's role, and the set-up of a database by its owner."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from rag.postgres.schema import APP_ROLE, STATEMENTS
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["CONNECT_S", "configure", "connected", "connecting", "set_up"]
+__all__ = ["CONNECT_S", "begin", "configure", "connected", "connecting", "set_up"]
 
 CONNECT_S = 5  # to wait for a server, or for a connection to be free
 
 _SET_UP = 0x466F6F74  # the advisory lock of whoever makes the schema
+_paths: dict[str, str] = {}  # where each server has pgvector's types
 _VECTOR = (
     "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n "
     "ON n.oid = e.extnamespace WHERE e.extname = 'vector'"
@@ -49,7 +50,7 @@ def connected(url: str, place: str) -> Connection[Any]:
 
 
 def configure(connection: Connection[Any], place: str) -> None:
-    """Make a connection one of the application's; set the database up where that was not done.
+    """Have a connection know vectors; set the database up where that was not done.
 
     Raises:
         CollectionError: it was not, and this user may not do so.
@@ -60,12 +61,24 @@ def configure(connection: Connection[Any], place: str) -> None:
     if ready is None or not ready[0]:
         set_up(connection, place)
     where = connection.execute(_VECTOR).fetchone()
-    connection.execute(
-        "SELECT set_config('search_path', %s, false)",
-        (f"{where[0] if where else 'public'}, pg_catalog",),
-    )
-    register_vector(connection)
-    connection.execute(f"SET ROLE {APP_ROLE}".encode())
+    _paths[place] = f"{where[0] if where else 'public'}, pg_catalog"
+    # Types are looked for along the path, which of a session's is left as it was.
+    with connection.transaction():
+        connection.execute(f"SET LOCAL search_path = {_paths[place]}".encode())
+        register_vector(connection)
+
+
+def begin(place: str, kind: str, collection: int | None, limit_ms: int) -> bytes:
+    """What begins a transaction of the application's role about a collection, or about none.
+
+    Nothing is left to the session: a pooler between may give each transaction another.
+    """
+    path = _paths.get(place, "public, pg_catalog")
+    return (
+        f"BEGIN {kind}; SET LOCAL ROLE {APP_ROLE}; SET LOCAL search_path = {path}; "
+        f"SET LOCAL footnote.collection = '{collection or ''}'; "
+        f"SET LOCAL statement_timeout = {limit_ms}"
+    ).encode()
 
 
 def set_up(connection: Connection[Any], place: str, user: str = "") -> None:

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from rag.address import shown
 from rag.errors import CollectionError
-from rag.postgres.connect import CONNECT_S, configure, connected, connecting, set_up
+from rag.postgres.connect import CONNECT_S, begin, configure, connected, connecting, set_up
 from rag.settings import Settings
 
 if TYPE_CHECKING:
     from psycopg import Connection
     from psycopg_pool import ConnectionPool
 
-__all__ = ["Database", "close_pools"]
+__all__ = ["Database", "Sees", "close_pools"]
 
 _SOON_S = 1  # to wait before asking why there is none
 _REPLICA_S = 1
@@ -59,22 +59,29 @@ class Database:
         self._timeout_ms = settings.store_timeout_s * 1000
         self.place = shown(settings.store)
 
+    @property
+    def has_replicas(self) -> bool:
+        """Whether questions may be answered without the primary."""
+        return bool(self._replicas)
+
     @contextlib.contextmanager
     def transaction(
-        self, declared: int | None, write: bool, sees: Sees = lambda connection: True
+        self, declared: int | None, write: bool, sees: Sees | None = None
     ) -> Iterator[Connection[Any]]:
         """Run a block as one transaction about the collection whose key is `declared`.
+
+        With `sees`, a replica may answer whose transaction sees enough.
 
         Raises:
             CollectionError: the server is away, died or refused. Nothing has changed, or, where it
                 died in the moment of committing, everything has.
         """
         with contextlib.ExitStack() as stack:
-            found = None if write else self._replica(declared, sees, stack)
+            found = None if write or not sees else self._replica(declared, sees, stack)
             if found is None:
                 with self._failures():
                     connection = self._primary(stack)
-                    self._begin(connection, declared, write)
+                    self._begin(connection, self._url, declared, write)
                 found = self._url, connection
             url, connection = found
             with self._failures(url):
@@ -94,19 +101,20 @@ class Database:
             return stack.enter_context(pool.connection(_SOON_S))
         except psycopg_pool.PoolTimeout:
             # All are busy, or the server is away: whoever asks first says which.
-            if _asking.acquire(blocking=False):
+            if _asking.acquire(timeout=CONNECT_S):
                 try:
                     connected(self._url, self.place).close()
                 finally:
                     _asking.release()
         return stack.enter_context(pool.connection(CONNECT_S))
 
-    def _begin(self, connection: Connection[Any], declared: int | None, write: bool) -> None:
+    def _begin(
+        self, connection: Connection[Any], url: str, declared: int | None, write: bool
+    ) -> None:
         kind = "READ WRITE" if write else "ISOLATION LEVEL REPEATABLE READ READ ONLY"
         # Writing may take as long as it takes; a lock that it waits for is held for moments.
-        limit = "" if write else f"; SET LOCAL statement_timeout = {self._timeout_ms}"
-        begin = f"BEGIN {kind}; SET LOCAL footnote.collection = '{declared or ''}'{limit}"
-        connection.execute(begin.encode())
+        limit = 0 if write else self._timeout_ms
+        connection.execute(begin(shown(url), kind, declared, limit))
 
     def _replica(
         self, declared: int | None, sees: Sees, stack: contextlib.ExitStack
@@ -123,7 +131,7 @@ class Database:
                 connection: Connection[Any] = stack.enter_context(
                     self._pool(url).connection(_REPLICA_S)
                 )
-                self._begin(connection, declared, write=False)
+                self._begin(connection, url, declared, write=False)
                 if sees(connection):
                     return url, connection
                 connection.execute("ROLLBACK")

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from rag.embed import Vectors
-from rag.postgres.store import PostgresStore, halves
+from rag.postgres.form import halves
+from rag.postgres.store import PostgresStore
 
 __all__ = ["CurrentVectors", "PassageVectors", "graph_sql", "half"]
 
 # Up to here every passage is compared: 0.5 µs each.
 EXACT = 10_000
-EF_SEARCH = 100
+EF_SEARCH = 120
 _BESIDES = 14  # rows fetched besides those wanted: float16 swaps neighbours
 _SPARE = 1.3  # times as many are asked of the graph as should do
 
@@ -97,7 +98,7 @@ class PassageVectors:
         return self._scored(np.array(keys, np.int64), query, limit)
 
     def _by_graph(self, query: Vectors, wanted: int) -> np.ndarray:
-        effort = str(min(1000, max(EF_SEARCH, 2 * wanted)))
+        effort = str(min(1000, max(EF_SEARCH, wanted)))
         self._store.rows(_GRAPH_ONLY, (effort, str(max(20_000, 2 * wanted))))
         rows = self._store.rows(graph_sql(len(query), wanted), (half(query),))
         return np.array([key for (key,) in rows], np.int64)
