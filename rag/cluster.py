@@ -77,7 +77,8 @@ def joined(address: str) -> Iterator[None]:
             with _hushed():
                 ray.init(**options, log_to_driver=False, logging_level=logging.CRITICAL)
         except (ConnectionError, ImportError, OSError, RuntimeError, ValueError) as error:
-            raise ClusterError(f"cluster '{address}': {_line(error)}: {_REMEDY}") from None
+            reason = _line(error).split(". ")[0]
+            raise ClusterError(f"cluster '{address}': {reason}: {_REMEDY}") from None
         _set_up_data()
         yield
 

@@ -27,11 +27,12 @@ import pytest
 from bulk_parts import update
 from fakes import HashEmbedder
 
-from eval.bench.postgres_server import wait_for
+from eval.bench.postgres_server import Server, wait_for
 from rag import __version__
 from rag.cluster import _differing, examine, fitting, joined
 from rag.collection import Collection, IndexReport
-from rag.errors import ClusterError, InputError, ModelError
+from rag.errors import ClusterError, CollectionError, InputError, ModelError
+from rag.postgres.database import close_pools
 from rag.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,8 +97,8 @@ def opened(settings: Settings) -> Collection:
 
 
 def texts(settings: Settings) -> dict[str, str]:
-    """Every document that readers see."""
-    with opened(settings) as collection:
+    """Every document that a reader sees, in one transaction."""
+    with opened(settings) as collection, collection._store.transaction(write=False):
         found = [one.id for one in collection.documents()]
         assert len(found) == len(set(found))
         return {one: collection.document(one).text for one in found}
@@ -299,6 +300,36 @@ def test_a_killed_driver_is_resumed(nodes: Any, stored: Settings, tmp_path: Path
     published = rows(stored, 1)
     assert {one for one, key in kept.items() if published[one] != key} == {changed}
     assert rows(stored, 0) == {}
+
+
+@slow
+def test_a_killed_database_is_told_and_resumed(nodes: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    write(folder, 200)
+    server = Server.made()
+    try:
+        stored = Settings(collection="papers", store=server.url(), chunk_tokens=48)
+        texts(stored)
+
+        def kill(ended: threading.Event) -> int:
+            wait_for(lambda: len(rows(stored, 0)) > 20, 120)
+            staged = len(rows(stored, 0))
+            server.kill()
+            return staged
+
+        with Beside(kill) as killer, pytest.raises(CollectionError, match="run the same") as told:
+            update(stored, folder, nodes.address, bulk_parts.load_paced)
+        assert killer.result < 200
+        assert "\n" not in str(told.value)
+        server.start()
+        assert len(rows(stored, 0)) >= killer.result
+        assert texts(stored) == {}
+        report = update(stored, folder, nodes.address)
+        assert (report.added, report.failed) == (200, [])
+        assert texts(stored) == {f"f{n}.txt": text_of(f"f{n}", 1) for n in range(200)}
+    finally:
+        close_pools()
+        server.close()
 
 
 @slow
