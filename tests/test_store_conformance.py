@@ -515,6 +515,7 @@ def test_two_readers_and_a_writer_see_whole_generations_only(
 # One and the other
 
 
+@pytest.mark.slow
 def test_both_stores_give_the_same_hits(
     settings: Settings, database: str, embedder: HashEmbedder
 ) -> None:

