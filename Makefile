@@ -54,7 +54,7 @@ test: setup $(TEST_STAMP)
 	@$(BIN)/python -m pytest
 
 test-fast: $(TEST_STAMP)
-	@$(BIN)/python -m pytest -m "not slow and not browser" -q
+	@$(BIN)/python -m pytest -m "not slow and not browser" -q -n auto --dist loadfile
 
 lint: $(TEST_STAMP)
 	@$(BIN)/ruff check .

@@ -27,7 +27,11 @@ from rag.settings import Settings
 __all__ = ["RagEngine", "code_version"]
 
 # What decides neither an answer nor a ranking, or must not be written down.
-_NOT_RECORDED = {"indexes", "cache", "collection", "endpoint_key", "threads"}
+_NOT_RECORDED = {"indexes", "cache", "collection", "threads"} | {
+    name
+    for name in Settings.model_fields
+    if name.startswith("endpoint_") and name not in ("endpoint_extra", "endpoint_failover")
+}
 # What a stored collection depends on.
 _OF_THE_INDEX = ("embedder", "chunk_tokens", "whole_documents")
 

@@ -18,6 +18,7 @@ from rag.compose import Line, Proved, Sheet, lines_of, prove
 from rag.draft import Draft, Event, Finished, Found, Reading, Stage, Steps, Token
 from rag.errors import InputError
 from rag.evidence import choose, source_sentences, without_orders
+from rag.failover import Elsewhere, Writer
 from rag.followup import standalone
 from rag.generate import Generator, Message, generator_name, load_generator
 from rag.language import language
@@ -59,9 +60,8 @@ class Assistant:
             self._generator = load_generator(self.settings)
         return self._generator
 
-    @property
-    def _reader(self) -> Reader:
-        return Reader(self.generator, self.settings)
+    def _reader(self, draft: Draft) -> Reader:
+        return Reader(draft.writer, self.settings)
 
     def ask(
         self,
@@ -107,28 +107,47 @@ class Assistant:
         question = storable(question.strip())
         if documents is not None and scope:
             documents = scope.choose(documents, "the documents that came with the question")
-        draft = Draft(question, question, style or self.settings.style, documents, scope)
+        style = style or self.settings.style
+        draft = Draft(question, question, style, Writer(self._load), documents, scope)
         talk = smalltalk(question)
         if talk:
             yield Finished(self._talk(draft, reply(talk, *self._about(draft))))
             return
-        if history:
-            by_rule = standalone(question, history)
-            if by_rule is None:
-                yield Stage("understanding")
-            draft.standalone = by_rule or self._reader.rewrite(question, history)
-        yield Stage("searching")
-        found = self._search(draft)
-        refusal = self._out_of_reach(draft, found)
-        if refusal:
-            yield Finished(refusal)
-            return
-        yield Stage("reading", str(len(found.retrieved.candidates)))
-        yield from self._read_and_write(draft, found)
+        try:
+            yield from self._answered(draft, history)
+        except Elsewhere:  # two models never share an answer: it is written anew
+            yield Stage("restarting")
+            local, began = Writer(self._load, local=True), draft.started
+            draft = Draft(question, question, style, local, documents, scope, started=began)
+            yield from self._answered(draft, history)
+
+    def _answered(self, draft: Draft, history: Sequence[Message]) -> Iterator[Event]:
+        """All that a question needs which is not small talk, by one model."""
+        with draft.writer:
+            if history:
+                by_rule = standalone(draft.question, history)
+                if by_rule is None:
+                    yield Stage("understanding")
+                draft.standalone = by_rule or self._reader(draft).rewrite(draft.question, history)
+            yield Stage("searching")
+            found = self._search(draft)
+            refusal = self._out_of_reach(draft, found)
+            if refusal:
+                yield Finished(refusal)
+                return
+            yield Stage("reading", str(len(found.retrieved.candidates)))
+            yield from self._read_and_write(draft, found)
+
+    def _load(self) -> Generator:
+        return self.generator
+
+    def _named(self) -> str:
+        """What answers are signed with that no model had to write."""
+        return self._generator.name if self._generator else generator_name(self.settings)
 
     def _read_and_write(self, draft: Draft, found: Found) -> Iterator[Event]:
         """A phrase for each part of the question; then sentences; then what other sources say."""
-        reader = self._reader
+        reader = self._reader(draft)
         readings = yield from self._read(draft, found)
         answered = [one for one in readings if self._stands(one)]
         if draft.style == "full" and len(readings) == 1 and _may_hold(readings[0]):
@@ -164,10 +183,10 @@ class Assistant:
         readings: list[Reading] = []
         for part in shape.parts(draft.standalone):
             again = bool(readings)
-            readings.append((yield from self._reader.phrase(draft, found, part, again)))
+            readings.append((yield from self._reader(draft).phrase(draft, found, part, again)))
         if len(readings) == 1 and not readings[0].kept and shape.kind(draft.standalone) == "count":
             text = self._whole_document(found)
-            readings = [self._reader.counted(found, readings[0], text, draft.style)]
+            readings = [self._reader(draft).counted(found, readings[0], text, draft.style)]
         return readings
 
     def _whole_document(self, found: Found) -> str:
@@ -322,7 +341,7 @@ class Assistant:
             question=draft.question,
             standalone_question=draft.standalone,
             timings=timings,
-            model=self._generator.name if self._generator else generator_name(self.settings),
+            model=draft.writer.name or self._named(),
             **fields,
         )
 

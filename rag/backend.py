@@ -83,9 +83,16 @@ class Passages(Protocol):
         ...
 
     def publish(
-        self, ids: Sequence[str], removed: Sequence[str] = (), moved: Sequence[Move] = ()
+        self,
+        ids: Sequence[str],
+        removed: Sequence[str] = (),
+        moved: Sequence[Move] = (),
+        embedder: str = "",
     ) -> int:
-        """Make staged documents live, in one transaction with all else; the new generation."""
+        """Make staged documents live, in one transaction with all else; the new generation.
+
+        `embedder` is named where another one made the vectors.
+        """
         ...
 
     def touch(self, touched: Sequence[Touch]) -> None:

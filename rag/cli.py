@@ -22,6 +22,7 @@ from rag import __version__
 from rag.errors import CollectionError, InputError, RagError
 from rag.store_cli import app as store_app
 from rag.store_cli import copy
+from rag.upkeep_cli import backup, restore, upgrade
 from rag.utf8 import storable
 
 if TYPE_CHECKING:
@@ -303,7 +304,8 @@ def prepare() -> None:
     typer.echo("the models are ready")
 
 
-app.command(rich_help_panel="Documents")(copy)
+for _command in (backup, restore, upgrade, copy):
+    app.command(rich_help_panel="Upkeep")(_command)
 app.add_typer(store_app, name="store", rich_help_panel="Set-up")
 
 

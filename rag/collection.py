@@ -91,10 +91,13 @@ class Collection:
         create: bool = False,
         rebuild: bool = False,
         embedder: Embedder | None = None,
+        any_embedder: bool = False,
     ) -> Collection:
         """Open a collection where `settings` keep them; `create` makes it where there is none.
 
-        `rebuild` starts it anew. `embedder` stands in for the one that the settings name.
+        `create` also brings one of an earlier schema up to date. `rebuild` starts it anew. `embedder`
+        stands in for the one that the settings name. With `any_embedder` a collection that another
+        one made is opened too, for `reembed`.
 
         Raises:
             CollectionError: there is no such collection, it is damaged, or it was made by another
@@ -109,7 +112,8 @@ class Collection:
             raise missing(name, kept)
         collection = cls(name, opened, kept, settings, load)
         try:
-            collection._check_embedder()
+            if not any_embedder:
+                collection._check_embedder()
         except CollectionError:
             collection.close()
             raise
@@ -190,6 +194,7 @@ class Collection:
     def _retrieved(
         self, question: str, vector: Vectors, wanted: int, scope: Scope | None, index: Index
     ) -> Retrieved:
+        self._check_embedder()  # another may have come since this was opened
         within = None
         if scope:
             within = self._store.chunk_keys(one.id for one in self.documents(scope))
@@ -243,7 +248,8 @@ class Collection:
         if made_with is not None and made_with != self.settings.embedder:
             raise CollectionError(
                 f"collection '{self.name}' was made with embedder '{made_with}', not "
-                f"'{self.settings.embedder}': set embedder back, or index its folders again with "
+                f"'{self.settings.embedder}': set embedder back, have its stored texts embedded again "
+                f"with 'footnote upgrade -c {self.name} --embedder', or index its folders again with "
                 f"'footnote index FOLDER -c {self.name} --rebuild'"
             )
 
@@ -267,6 +273,7 @@ class Collection:
                 )
             ids.add(one.id)
         with self._lock():
+            self._staged()
             known = {one.id: one for one in self._store.documents()}
             jobs = [given_job(one, source) for one in given]
             stored = {one.id: one.hash for one in known.values()}
@@ -298,7 +305,7 @@ class Collection:
             raise InputError(f"{path}: no such file or folder")
         with self._lock():
             plan = make_plan(path, self._store.documents())
-            staged = self._store.staged()
+            staged = self._staged()
             ready = _ready(plan.to_read, staged)
             self._store.drop_staged(set(staged) - ready)
             todo = [one for one in plan.to_read if one.id not in ready]
@@ -320,6 +327,50 @@ class Collection:
                 skipped=plan.skipped,
             )
             return self._publish(written, plan.gone, plan.moved, report, started)
+
+    @property
+    def made_with(self) -> str:
+        """The embedder that made the vectors; "" where there are none."""
+        return self._store.meta("embedder") or ""
+
+    def reembed(
+        self,
+        progress: Progress = lambda done, of: None,
+        within: Within = lambda done, of, pages: None,
+    ) -> int:
+        """Give every document vectors of the settings' embedder, from its stored text: no file is read.
+
+        Returns how many documents there are. Readers see the old vectors, then the new ones; a run
+        that is killed is taken up by the next.
+
+        Raises:
+            CollectionError: the collection can't be written; it is as it was before.
+        """
+        with self._lock():
+            staged = self._staged()
+            live = self._store.documents()
+            ready = [one.id for one in live if staged.get(one.id) == (one.hash, one.path)]
+            self._store.drop_staged(set(staged) - set(ready))
+            done = set(ready)
+            todo = [one for one in live if one.id not in done]
+            jobs = (
+                Job(self.document(one.id), one.source, one.path, one.hash, one.stamp)
+                for one in todo
+            )
+            ready += self._stage(jobs, len(todo), progress, within)
+            self._held = ("", [])
+            self._store.publish(ready, embedder=self.settings.embedder)
+            self._current.renew()
+            return len(live)
+
+    def _staged(self) -> dict[str, tuple[str, str]]:
+        """What an earlier run left staged; nothing, and dropped, where another embedder made it."""
+        staged = self._store.staged()
+        made_with = self._store.meta("staged_by") or self.made_with
+        if staged and made_with != self.settings.embedder:
+            self._store.drop_staged(staged)
+            return {}
+        return staged
 
     def forget(self, document_ids: Iterable[str]) -> None:
         """Remove documents from the collection (their files stay)."""

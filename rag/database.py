@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from rag.errors import CollectionError
 __all__ = ["Database", "use_wal"]
 
 _WAIT_S = 60  # how long to wait for another process's transaction
+_COPIED = 2_000  # pages copied at a time: 8 MB
 _CACHE_KIB = 32_000  # pages kept in memory: the upper levels of the trees of a large collection
 
 
@@ -98,6 +99,29 @@ class Database:
                 f"{self.path}: is damaged or no collection ({error}): index its folders again with "
                 "--rebuild"
             ) from None
+
+    def copy_to(
+        self, other: Database, progress: Callable[[int, int], None] = lambda done, of: None
+    ) -> None:
+        """Make `other` what one transaction sees of this one, in one transaction of its own.
+
+        Keeps no reader or writer of this one waiting; readers of `other` see the old, then the new.
+        `progress` is called with (pages done, pages to do).
+
+        Raises:
+            CollectionError: one can't be read or the other not be written; `other` is as it was.
+        """
+        with self.transaction(write=False):
+            self.has_table("")  # the first thing that is read settles what the transaction sees
+            try:
+                self._db.backup(
+                    other._db,
+                    pages=_COPIED,
+                    progress=lambda status, left, pages: progress(pages - left, pages),
+                )
+            except sqlite3.OperationalError:  # busy or full: that is the other one
+                with other._failures():
+                    raise
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Every row of a query."""

@@ -16,7 +16,7 @@ from rag.hardware import cpu_features, pick_runtime, thread_count
 from rag.settings import Settings
 from rag.weights import PACKAGED, package_files, sha256_of
 
-__all__ = ["examine", "prepare", "print_findings"]
+__all__ = ["endpoint_findings", "examine", "prepare", "print_findings"]
 
 _PACKAGES = (
     *("torch", "transformers", "sentence-transformers", "faiss-cpu", "openvino", "openvino-genai"),
@@ -34,9 +34,10 @@ def prepare(settings: Settings) -> None:
     from rag.embed import load_embedder
 
     load_embedder(settings)
-    if not settings.endpoint:
+    local = settings.endpoint_failover if settings.endpoint else settings.model
+    if local:
         runtime = pick_runtime(settings.runtime)
-        convert.causal_lm_folder(settings.model, runtime, settings.cache, settings.allow_network)
+        convert.causal_lm_folder(local, runtime, settings.cache, settings.allow_network)
 
 
 def examine(settings: Settings) -> dict[str, Any]:
@@ -65,6 +66,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         },
         "packages": {name: _version(name) for name in _PACKAGES},
         "models": models,
+        "endpoint": endpoint_findings(settings, problems) if settings.endpoint else None,
         "cache": {"path": str(settings.cache), "mb": _size_mb(settings.cache)},
         "indexes": {"path": str(settings.indexes), "mb": _size_mb(settings.indexes)},
         "store": _store(settings, problems),
@@ -85,17 +87,40 @@ def _store(settings: Settings, problems: list[str]) -> dict[str, Any]:
 
 def _model(name: str, problems: list[str], settings: Settings) -> dict[str, Any]:
     weights = PACKAGED[name]
+    ready = sorted(path.name for path in (settings.cache / "models").glob(f"{name}-*"))
     try:
         files = package_files(weights)
     except RagError as error:
-        if name in (settings.model, settings.embedder):
+        local = settings.endpoint_failover if settings.endpoint else settings.model
+        # A converted model needs its packages no more; the embedder's tokenizer is read from its own.
+        if name == settings.embedder or (name == local and not ready):
             problems.append(str(error))
-        return {"installed": False}
+        return {"installed": False, "ready": ready}
     digest = sha256_of(files)
     if weights.sha256 and digest != weights.sha256:
         problems.append(f"model {name}: its packages are damaged: install them again")
-    ready = sorted(path.name for path in (settings.cache / "models").glob(f"{name}-*"))
     return {"installed": True, "sha256": digest, "licence": weights.licence, "ready": ready}
+
+
+def endpoint_findings(settings: Settings, problems: list[str]) -> dict[str, Any]:
+    """What the model server says within a few seconds; `models` are the names that it offers.
+
+    What is wrong goes into `problems`.
+    """
+    from rag.modelserver import model_server
+
+    found: dict[str, Any] = {"url": settings.endpoint, "reachable": False, "models": []}
+    try:
+        found["models"] = names = model_server(settings).models()
+    except RagError as error:
+        problems.append(str(error))
+        return found
+    if names and settings.model not in names:
+        problems.append(
+            f"{settings.endpoint}: has no model '{settings.model}': set 'model' to one of "
+            f"{', '.join(names[:10])}"
+        )
+    return found | {"reachable": True}
 
 
 def print_findings(findings: dict[str, Any]) -> None:
@@ -114,11 +139,15 @@ def print_findings(findings: dict[str, Any]) -> None:
     for name, version in findings["packages"].items():
         console.print(f"  {name} {version or 'not installed'}")
     for name, model in findings["models"].items():
-        state = "not installed"
+        ready = ", ".join(model["ready"])
+        state = f"ready: {ready}; its packages are not installed" if ready else "not installed"
         if model["installed"]:
-            ready = ", ".join(model["ready"]) or "nothing converted yet"
+            ready = ready or "nothing converted yet"
             state = f"sha256 {model['sha256'][:16]}…, {model['licence']}, ready: {ready}"
         console.print(f"model {name}: {state}")
+    if server := findings["endpoint"]:
+        state = ", ".join(server["models"]) or "it names no model"
+        console.print(f"endpoint {server['url']}: {state if server['reachable'] else 'see below'}")
     for name in ("cache", "indexes"):
         console.print(f"{name}: {findings[name]['path']}, {findings[name]['mb']} MB")
     store = findings["store"]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from rag.collection import Retrieved
 from rag.compose import Proved
 from rag.evidence import Evidence, SourceSentence
+from rag.failover import Writer
 from rag.generate import Generation
 from rag.prompt import Style
 from rag.records import Answer, Document
@@ -24,7 +25,7 @@ __all__ = ["Draft", "Event", "Finished", "Found", "Reading", "Stage", "Steps", "
 @dataclass(frozen=True, slots=True)
 class Stage:
     """What is being done: "understanding", "searching", "reading", "writing", "comparing" or
-    "checking"."""
+    "checking"; or "restarting": another model begins, and all tokens so far are void."""
 
     name: str
     detail: str = ""
@@ -52,12 +53,13 @@ class Draft:
     """The question, and an account of what was spent on it; times are of `time.perf_counter`.
 
     `documents`, where given, are searched instead of the collection; `scope` says which of the
-    collection's are.
+    collection's are. `writer` is the one model that writes this answer.
     """
 
     question: str
     standalone: str
     style: Style
+    writer: Writer
     documents: Sequence[Document] | None = None
     scope: Scope | None = None
     started: float = field(default_factory=time.perf_counter)

@@ -4,7 +4,10 @@ RagError
 ├── SettingsError      a setting is unknown or has a bad value
 ├── ReadError          one file can't be read; the rest of its folder still can
 ├── CollectionError    a collection is missing, damaged or was built with other settings
+│   └── StoreUnavailable   a database's server is away, overloaded or died: it may pass
 ├── ModelError         weights are missing, damaged or can't be loaded; an endpoint fails
+│   ├── ModelUnavailable   a model server is away, overloaded or broke off: it may pass
+│   └── ModelBusy          as many requests are under way as may be: ask again later
 ├── ClusterError       a cluster of machines is away, or lost too many of them
 └── InputError         a question, batch line or suite row is not what it should be
 """
@@ -16,7 +19,10 @@ __all__ = [
     "SettingsError",
     "ReadError",
     "CollectionError",
+    "StoreUnavailable",
     "ModelError",
+    "ModelUnavailable",
+    "ModelBusy",
     "ClusterError",
     "InputError",
 ]
@@ -38,8 +44,20 @@ class CollectionError(RagError):
     """A collection is missing, damaged, or was built with other settings."""
 
 
+class StoreUnavailable(CollectionError):
+    """The server that keeps collections is away, overloaded or died: the same may work later."""
+
+
 class ModelError(RagError):
     """Model weights are missing, damaged or can't be loaded, or a model server fails."""
+
+
+class ModelUnavailable(ModelError):
+    """A model server can't be reached, is overloaded or broke off; nothing here needs mending."""
+
+
+class ModelBusy(ModelError):
+    """As many requests to the model are under way as the settings allow, and waiting was in vain."""
 
 
 class ClusterError(RagError):

@@ -11,6 +11,7 @@ from pathlib import Path
 from rag.current import CurrentIndex
 from rag.errors import CollectionError
 from rag.lock import writing
+from rag.migrate import upgrade
 from rag.settings import Settings
 from rag.store import Store
 
@@ -48,6 +49,8 @@ class Files:
     ) -> tuple[Store, CurrentIndex] | None:
         """A collection's store and index; None where there is none and `create` is false.
 
+        `create` also brings one of an earlier schema up to date.
+
         Raises:
             CollectionError: it is damaged, of another schema, or can't be made.
         """
@@ -62,6 +65,8 @@ class Files:
                     f"{folder}: can't be made ({error.strerror}): set FOOTNOTE_INDEXES to a folder "
                     "that can be written"
                 ) from None
+        elif create:
+            upgrade(folder / _DATABASE)
         store = Store(folder / _DATABASE)
         return store, CurrentIndex(store, folder, dimensions)
 

@@ -356,9 +356,9 @@ def load_generator(
         ModelError: there is no such model, or it can't be opened.
     """
     if settings.endpoint:
-        from rag.endpoint import EndpointGenerator
+        from rag.failover import load_server
 
-        return EndpointGenerator(settings.endpoint, settings.model, settings.endpoint_key)
+        return load_server(settings, lambda local: load_generator(local, note))
     runtime = pick_runtime(settings.runtime)
     folder = convert.causal_lm_folder(
         settings.model, runtime, settings.cache, settings.allow_network

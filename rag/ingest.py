@@ -129,6 +129,8 @@ def stage_batch(
     with store.transaction():
         if store.meta("embedder") is None:
             store.set_meta("embedder", settings.embedder)
+        if store.meta("staged_by") != settings.embedder:
+            store.set_meta("staged_by", settings.embedder)
         for job, one in zip(batch, by_document, strict=True):
             part = slice(at, at + len(one))
             at += len(one)

@@ -25,19 +25,17 @@ from rag.database import Database
 from rag.embed import Embedding, Vectors
 from rag.errors import CollectionError
 from rag.lexical import WordIndex
+from rag.migrate import SCHEMA, schema_of
 from rag.records import Chunk, Document, Mark
 from rag.stored import Move, StoredChunk, StoredDocument, Touch, last_page
 
 __all__ = ["Move", "Store", "StoredChunk", "StoredDocument", "Touch", "SCHEMA"]
-
-SCHEMA = 2
 
 # SQL functions end a text at NUL, so it is stored as a code point that no text has.
 _NUL = "\U0010ffff"
 _BOUND = 500  # variables bound to one statement; SQLite has a limit
 
 # What a list of documents shows is an index of its own: the rows beside it hold whole texts.
-_LATER_COLUMNS = {"added": "TEXT NOT NULL DEFAULT ''", "size": "INTEGER", "pages": "INTEGER"}
 _LISTED = "id, source, path, hash, stamp, title, date, media_type, size, pages, added"
 _TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -83,11 +81,13 @@ class Store(Database):
                     with self.transaction():
                         if not self.has_table("meta"):
                             self._create()
-                schema = self.meta("schema")
-            if schema != str(SCHEMA):
+                schema = schema_of(self)
+            if schema < SCHEMA:
+                name = path.parent.name if path else ""
                 raise CollectionError(
-                    f"{path}: was written by another version (schema {schema}, not {SCHEMA}): "
-                    "index its folders again with --rebuild"
+                    f"{path}: was written by an earlier version (schema {schema}, not {SCHEMA}): "
+                    f"'footnote upgrade -c {name}' brings it up to date and embeds nothing again "
+                    f"('footnote backup -c {name} --out FILE' keeps a copy before)"
                 )
         except BaseException:
             self._db.close()
@@ -101,27 +101,6 @@ class Store(Database):
         self.run_many(
             "INSERT INTO meta VALUES (?, ?)", [("schema", str(SCHEMA)), ("generation", "0")]
         )
-
-    def _columns(self) -> set[str]:
-        """Of the table of documents: an earlier version's had fewer than `_LISTED`. Its first writer
-        adds them, so that a reader needs no lock, nor the right to write."""
-        return {one for (one,) in self.rows("SELECT name FROM pragma_table_info('documents')")}
-
-    def _grow(self) -> None:
-        """Give a database of an earlier version what this one's have. Within a transaction."""
-        missing = {**_LATER_COLUMNS}
-        for name in self._columns():
-            missing.pop(name, None)
-        for name, kind in missing.items():
-            self.run(f"ALTER TABLE documents ADD COLUMN {name} {kind}")
-        if "size" in missing:
-            rows = self.rows("SELECT length(text), marks, key FROM documents")
-            self.run_many(
-                "UPDATE documents SET size = ?, pages = ? WHERE key = ?",
-                [(size, last_page(marks), key) for size, marks, key in rows],
-            )
-        if missing:
-            self.run(f"CREATE INDEX IF NOT EXISTS listed ON documents (live, {_LISTED})")
 
     # What the collection was made with
 
@@ -167,7 +146,6 @@ class Store(Database):
         `spans` are each chunk's sentences, in offsets of the chunk's text. `added` is when the
         document was published before it came here; "" where it was not.
         """
-        self._grow()
         self.run("DELETE FROM documents WHERE live = 0 AND id = ?", (document.id,))
         listed = [list(asdict(mark).values()) for mark in document.marks]
         marks = json.dumps(listed)
@@ -202,13 +180,14 @@ class Store(Database):
         ids: Sequence[str],
         removed: Sequence[str] = (),
         moved: Sequence[Move] = (),
+        embedder: str = "",
     ) -> int:
         """Make staged documents live, in one transaction with all else; returns the new generation.
 
-        A live document whose identifier a staged or a moved one takes is replaced.
+        A live document whose identifier a staged or a moved one takes is replaced. `embedder` is named
+        where another one made the vectors: then no index of the old ones is followed any more.
         """
         with self.transaction():
-            self._grow()
             generation, before = self.generation + 1, self.edition
             documents, chunks = self._log.begin(generation - 1, before)
             # Out of the way first (live = -n), so that files may swap their names.
@@ -235,6 +214,9 @@ class Store(Database):
             self.set_meta("edition", secrets.token_hex(8))
             self._log.end(generation, self.edition, documents, chunks)
             self._word_index.prepare(before, self.edition, self._log, chunks)
+            if embedder:
+                self.set_meta("embedder", embedder)
+                self._log.cut(generation)
         return generation
 
     def _make_live(self, ids: Sequence[str]) -> int:
@@ -264,16 +246,8 @@ class Store(Database):
 
     def documents(self) -> list[StoredDocument]:
         """Every live document, ordered by identifier."""
-        if _LATER_COLUMNS.keys() <= self._columns():
-            rows = self.rows(f"SELECT {_LISTED} FROM documents WHERE live = 1 ORDER BY id")
-            if not any(row[8] is None for row in rows):  # as where an earlier version went on
-                return [StoredDocument(*row) for row in rows]
-        added = "added" if "added" in self._columns() else "''"
-        rows = self.rows(
-            "SELECT id, source, path, hash, stamp, title, date, media_type, length(text), marks, "
-            f"{added} FROM documents WHERE live = 1 ORDER BY id"
-        )
-        return [StoredDocument(*[*row[:9], last_page(row[9]), row[10]]) for row in rows]
+        rows = self.rows(f"SELECT {_LISTED} FROM documents WHERE live = 1 ORDER BY id")
+        return [StoredDocument(*row) for row in rows]
 
     def document(self, document_id: str) -> Document | None:
         """A live document with its text, or None."""

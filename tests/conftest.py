@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 from fakes import HashEmbedder
+from hypothesis import settings as hypothesis_settings
 
 from eval.bench.postgres_server import Server, missing
 from rag.collection import Collection
 from rag.postgres.database import close_pools
 from rag.settings import Settings
+
+# How long an example takes says more of the machine, and of what else it does, than of the code.
+hypothesis_settings.register_profile("footnote")
+hypothesis_settings.load_profile("footnote")
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")

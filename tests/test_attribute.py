@@ -129,7 +129,7 @@ def test_coverage_is_the_share_of_weight() -> None:
         ("none", set()),
         ("", set()),
     ],
-    ids=repr,
+    ids=lambda value: repr(value) if isinstance(value, str) else "",
 )
 def test_numbers(text: str, expected: set[str]) -> None:
     assert numbers(text) == expected

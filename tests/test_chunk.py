@@ -46,7 +46,7 @@ def check(document: Document, limit: int, skipped: str = "") -> list[str]:
     return [chunk.text for chunk in chunks]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(documents(), st.integers(32, 200))
 def test_every_rule_holds_for_any_document(document: Document, limit: int) -> None:
     check(document, limit)

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from fakes import HashEmbedder
 
 from rag import __version__, cli, collection
+from rag.weights import PACKAGED
 
 Make = Callable[..., Path]
 ROOT = Path(__file__).resolve().parent.parent
@@ -244,7 +245,7 @@ def test_another_embedder_is_refused(
     footnote: Run, zoo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FOOTNOTE_EMBEDDER", "other")
-    assert "--rebuild" in footnote("search", "cats", "-c", "zoo").line
+    assert "upgrade -c zoo --embedder" in footnote("search", "cats", "-c", "zoo").line
 
 
 USAGE: dict[str, list[str]] = {
@@ -360,6 +361,21 @@ def test_doctor_says_what_is_there(footnote: Run) -> None:
     assert "endpoint_key" not in found["settings"]
     assert len(found["models"]["minilm"]["sha256"]) == 64
     assert f"footnote {__version__}" in footnote("doctor").out
+
+
+def test_a_converted_model_needs_its_packages_no_more(
+    footnote: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the image: the weights were converted when it was built."""
+    absent = replace(PACKAGED["qwen2.5-coder-1.5b"], packages=("not-installed",))
+    monkeypatch.setitem(PACKAGED, "qwen2.5-coder-1.5b", absent)
+    monkeypatch.setenv("FOOTNOTE_CACHE", str(tmp_path))
+    assert "not-installed" in str(footnote("doctor", "--json").json["problems"])
+    (tmp_path / "models" / "qwen2.5-coder-1.5b-openvino-8bit-cc324af0").mkdir(parents=True)
+    found = footnote("doctor", "--json").json
+    assert "not-installed" not in str(found["problems"])
+    assert found["models"]["qwen2.5-coder-1.5b"]["installed"] is False
+    assert "its packages are not installed" in " ".join(footnote("doctor").out.split())
 
 
 @pytest.mark.slow

@@ -429,16 +429,14 @@ def test_staged_work_of_another_folder_is_not_taken_up(
         assert [one.path for one in collection.documents()] == [str((two / "a.txt").resolve())]
 
 
-def test_another_embedder_is_refused_with_the_command_that_rebuilds(
+def test_another_embedder_is_refused_with_the_command_that_embeds_again(
     settings: Settings, make_folder: Make
 ) -> None:
     zoo = make_folder("zoo", ANIMALS)
     with Collection.open("papers", settings, create=True, embedder=HashEmbedder()) as first:
         first.update(zoo)
     other = settings.model_copy(update={"embedder": "some/other"})
-    with pytest.raises(
-        CollectionError, match=r"'minilm'.*footnote index FOLDER -c papers --rebuild"
-    ):
+    with pytest.raises(CollectionError, match=r"'minilm'.*footnote upgrade -c papers --embedder"):
         Collection.open("papers", other, embedder=HashEmbedder())
     with Collection.open("papers", other, rebuild=True, embedder=HashEmbedder()) as again:
         assert ids(again) == []

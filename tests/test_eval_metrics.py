@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.metrics import citations, confidence, is_right, measure, retrieval, spans, text
@@ -145,7 +145,6 @@ def test_passages_collapse_to_documents() -> None:
 NAMES = [f"d{n}" for n in range(15)]
 
 
-@settings(deadline=None)  # the first call loads the other library
 @given(
     st.lists(st.sampled_from(NAMES), unique=True),
     st.dictionaries(st.sampled_from(NAMES), st.integers(0, 3)).filter(lambda g: any(g.values())),

@@ -138,7 +138,6 @@ def everywhere(text: str) -> tuple[Conversation, Turn]:
 OURS = {"html", "head", "body", "h1", "h2", "p", "ul", "li", "strong"}
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("ab1. \n\t-+*_#>`~=|:![]()<>&;\\/@$%^{}\"'\0é\u2028"), max_size=40))
 @example("[x](http://evil.example)")
 @example("![x](http://evil.example/p.png)")
@@ -161,7 +160,7 @@ def test_markdown_is_inert(text: str) -> None:
     assert shown in page.css("li")[0].text()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.text(st.characters(codec=None, max_codepoint=0x10FFFF), max_size=30))
 @example("\0\x01\x0b\x1f\x7f\ud800\ufffe\uffff\x85 ]]> & <b>")
 def test_word_takes_any_text(text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.followup import fill, leans_on_history, standalone, topic
@@ -200,7 +200,6 @@ HISTORY = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(TEXTS, HISTORY)
 def test_any_conversation(question: str, history: list[dict[str, str]]) -> None:
     meant = standalone(question, history)

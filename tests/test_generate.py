@@ -149,7 +149,7 @@ def test_a_draft_is_no_longer_than_the_logits_that_are_kept(tokenizer: ChatToken
     assert max(model.reads[2:]) <= LOGITS_KEPT
 
 
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 @given(
     st.text("ab é😀", max_size=60),
     st.text("ab ", max_size=60),

@@ -59,7 +59,7 @@ def begun(history: History, user: str = "anna", question: str = "How many?") -> 
 # The answer as stored
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.from_type(Answer))
 def test_an_answer_survives_json(answer: Answer) -> None:
     again = Answer.from_dict(json.loads(json.dumps(answer.to_dict())))
@@ -235,7 +235,6 @@ def test_a_renamed_conversation_is_found_by_its_new_name(history: History) -> No
         history.rename("anna", conversation, " \n")
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("ab \n\t\u2028é"), max_size=150), st.integers(2, 80))
 def test_a_title_is_one_line_cut_at_a_word(text: str, most: int) -> None:
     line, words = one_line(text, most), text.split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,6 +90,9 @@ def test_nothing_reads_on_when_indexing_is_stopped(settings: Settings, make_fold
     with Collection.open("papers", settings, create=True, embedder=HashEmbedder()) as opened:
         with pytest.raises(KeyboardInterrupt):
             opened.update(zoo, within=stop)
+        until = time.monotonic() + 10
+        while threading.active_count() > threads and time.monotonic() < until:
+            time.sleep(0.01)  # the thread that handed out the files sees only then that it is over
         assert threading.active_count() <= threads
         commands = [" ".join(one.cmdline()) for one in psutil.Process().children()]
         assert not [one for one in commands if "rag.read.worker" in one]

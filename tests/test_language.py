@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.language import language, name
@@ -296,7 +296,6 @@ def test_long_text_is_told_quickly() -> None:
     assert language("Der Vertrag wurde im Jahr 1994 in Budapest unterzeichnet. " * 20_000) == "de"
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_has_a_code_or_none(text: str) -> None:
     code = language(text)

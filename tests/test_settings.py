@@ -89,3 +89,66 @@ def test_settings_do_not_change() -> None:
 def test_home_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOOTNOTE_INDEXES", "~/somewhere")
     assert load_settings().indexes == Path.home() / "somewhere"
+
+
+def test_a_value_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Path("footnote.toml").write_text('endpoint_key = "from the file"\ntop_k = 3\n')
+    (tmp_path / "key").write_text("sk-secret value \r\n")
+    (tmp_path / "k").write_text("4")
+    monkeypatch.setenv("FOOTNOTE_ENDPOINT_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("FOOTNOTE_TOP_K_FILE", str(tmp_path / "k"))
+    found = load_settings()
+    assert (found.endpoint_key, found.top_k) == ("sk-secret value ", 4)
+    assert load_settings(endpoint_key="flag").endpoint_key == "flag"
+
+
+def test_every_setting_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        value = getattr(Settings(), name)
+        if not isinstance(value, (str, int, float, Path)):
+            continue
+        (tmp_path / name).write_text(f"{value}\n")
+        monkeypatch.setenv(f"FOOTNOTE_{name.upper()}_FILE", str(tmp_path / name))
+    assert load_settings() == Settings()
+
+
+BAD_VALUES: dict[str, tuple[bytes | None, str]] = {
+    "not there": (None, "can't be read.*FOOTNOTE_ENDPOINT_KEY_FILE"),
+    "no text": (b"\xff\xfe", "not UTF-8.*FOOTNOTE_ENDPOINT_KEY_FILE"),
+    "endless": (b"a" * 65_537, "too long.*FOOTNOTE_ENDPOINT_KEY_FILE"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_VALUES.values(), ids=BAD_VALUES.keys())
+def test_a_file_that_holds_no_value(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+    monkeypatch.setenv("FOOTNOTE_ENDPOINT_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(SettingsError, match=message):
+        load_settings()
+
+
+def test_a_value_in_a_file_is_never_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "k").write_text("hunter2")
+    monkeypatch.setenv("FOOTNOTE_TOP_K_FILE", str(tmp_path / "k"))
+    with pytest.raises(SettingsError, match="FOOTNOTE_TOP_K_FILE") as raised:
+        load_settings()
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_value_and_a_file_for_it_contradict(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("a")
+    monkeypatch.setenv("FOOTNOTE_ENDPOINT_KEY", "b")
+    monkeypatch.setenv("FOOTNOTE_ENDPOINT_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(SettingsError, match="both set"):
+        load_settings()
+
+
+def test_a_file_for_an_unknown_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FOOTNOTE_MODLE_FILE", str(tmp_path))
+    with pytest.raises(SettingsError, match="modle_file"):
+        load_settings()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.shape import Kind, fits, kind, missing_grain, parts
@@ -191,7 +191,6 @@ WORDS = st.lists(
 ).map(" ".join)  # fmt: skip
 
 
-@settings(deadline=None)
 @given(WORDS, st.text(max_size=60))
 def test_any_text(question: str, answer: str) -> None:
     assert kind(question)
@@ -199,7 +198,6 @@ def test_any_text(question: str, answer: str) -> None:
     assert missing_grain(question, answer) != ""
 
 
-@settings(deadline=None)
 @given(WORDS)
 def test_parts_are_one_to_four_and_not_empty(question: str) -> None:
     found = parts(question)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.smalltalk import Smalltalk, reply, smalltalk
@@ -97,13 +97,11 @@ def test_short_replies(kind: Smalltalk) -> None:
     assert 0 < len(reply(kind, "c", 3, ["T"])) < 100
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text(text: str) -> None:
     assert smalltalk(text) in (None, *SMALL)
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1, max_size=40))
 def test_a_question_after_a_greeting_is_a_question(text: str) -> None:
     assert smalltalk(f"Hello, when was the treaty signed? {text}") is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import InputError
@@ -147,13 +147,11 @@ kept = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(kept, max_size=2).map(tuple))
 def test_sources_survive_json(sources: tuple[Source, ...]) -> None:
     assert from_json(to_json(sources)) == sources
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_every_quote_stays_exact(data: st.DataObject) -> None:
     """Each citation is highlighted once, over its own words, in the text as it was."""

@@ -425,6 +425,22 @@ def test_another_embedder_is_refused_with_the_remedy(
         anew.put([CATS], "given")
 
 
+def test_stored_texts_are_embedded_again_by_another_embedder(kept: Settings) -> None:
+    with Collection.open("papers", kept, create=True, embedder=HashEmbedder()) as made:
+        made.put([CATS, DOGS], "given")
+    other = kept.model_copy(update={"embedder": "other"})
+    embedder = HashEmbedder()
+    with Collection.open("papers", other, embedder=embedder, any_embedder=True) as opened:
+        assert opened.reembed() == 2
+        assert opened.made_with == "other"
+        assert len(embedder.calls[0]) == 2
+        assert opened.documents() and opened.document("a") == CATS
+        assert opened.search("cats")[0].document == "a"
+        assert opened.generation == 2
+    with pytest.raises(CollectionError, match="made with embedder 'other'"):
+        Collection.open("papers", kept, embedder=HashEmbedder())
+
+
 def test_one_writer_at_a_time_and_readers_go_on(
     kept: Settings, embedder: HashEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

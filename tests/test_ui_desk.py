@@ -17,7 +17,8 @@ from fakes import HashEmbedder, ScriptedGenerator
 
 from rag.assistant import Assistant
 from rag.collection import Collection
-from rag.errors import ModelError
+from rag.errors import ModelError, ModelUnavailable
+from rag.failover import Circuit, Failover
 from rag.generate import Generation, Message
 from rag.records import Document
 from rag.scope import Scope
@@ -337,3 +338,24 @@ def test_many_people_ask_watch_and_stop_at_once(made: Any) -> None:
     assert chat.desk._jobs == {} and chat.desk.waiting() == 0
     states = [chat.turn(one).status for one in ended]
     assert set(states) == {"answered", "stopped"}
+
+
+class Dying(Model):
+    """A model server that stops within a sentence."""
+
+    def stream(
+        self, messages: Sequence[Message], max_tokens: int, into: Generation, **named: Any
+    ) -> Iterator[str]:
+        for piece in super().stream(messages, max_tokens, into, **named):
+            yield piece
+            if named.get("again"):
+                raise ModelUnavailable("killed")
+
+
+def test_a_draft_begins_anew_where_another_model_does(made: Any) -> None:
+    both = Failover(Dying(), Model, Circuit(3, 30), 5)
+    chat = made(model=both)
+    job = chat.ask()
+    until(lambda: job.done)
+    assert job.draft == SAID, "nothing of the first one's is left"
+    assert chat.turn(job).answer.text == f"{SAID[:-1]} [1]."

@@ -306,6 +306,36 @@ def test_a_collection_is_removed_while_it_is_being_read(
     assert library.names(EDITOR) == [] and library.names(OTHER) == ["papers"]
 
 
+def test_a_file_that_a_kill_left_without_its_row_is_read_at_the_next_start(
+    papers: Library, settings: Settings, people: People, tmp_path: Path
+) -> None:
+    path = papers.upload(EDITOR, "papers", "a.txt", [b"Rivers flow."])
+    settled(papers)
+    assert papers.uploads("papers")[0].state == "read"
+    path.write_bytes(b"Rivers flow into the sea.")  # and the program was killed before the row
+    papers.close()
+    again = Library(settings, people, Database(tmp_path / "chat.db"), HashEmbedder())
+    again.resume()
+    settled(again)
+    with again.view("papers") as collection:
+        assert collection.document("a.txt").text == "Rivers flow into the sea."
+    again.close()
+
+
+def test_each_thread_that_answers_has_a_connection_of_its_own(papers: Library) -> None:
+    mine = papers.reader("papers")
+    theirs: list[Collection] = []
+    for _ in range(2):
+        thread = threading.Thread(target=lambda: theirs.append(papers.reader("papers")))
+        thread.start()
+        thread.join()
+    assert papers.reader("papers") is mine and mine not in theirs
+    papers.close()
+    for one in (mine, *theirs):
+        with pytest.raises(Exception, match="closed"):
+            one.counts()
+
+
 # Rights
 
 

@@ -156,6 +156,23 @@ def test_a_question_goes_through_the_page_to_its_answer(services: Services) -> N
     events["stop"].fn(json.dumps({"conversation": conversation}), request)
 
 
+def test_the_service_and_the_chat_share_a_process_and_a_session(services: Services) -> None:
+    app = mount(services, service=True)
+    assert "<title>Footnote</title>" in get(app).text
+    assert get(app, "/me").json()["name"] == "owner"
+    assert get(app, "/api/v1/me").json()["name"] == "owner"
+    assert get(app, "/health").json()["boot"] and get(app, "/ready").json()["ready"] in (
+        True,
+        False,
+    )
+    assert get(app, "/v1/models").json()["data"][0]["id"] == "footnote/papers"
+    assert get(app, "/api/nowhere").json()["error"]["code"] == "not_found"
+    alone = mount(services, service=True, chat=False)
+    assert get(alone, "/").status_code == 404 and get(alone, "/me").status_code == 404
+    assert get(alone, "/api/v1/me").status_code == 200
+    assert get(mount(services), "/api/v1/me").status_code == 404, "the chat by itself has none"
+
+
 def test_a_taken_port_gives_the_next_free_one() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -55,7 +55,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
         found.desk.close()
         still = Desk(found.library, found.history, settings, Model(), patience_s=60)
         yield replace(found, desk=still)
-        if still._thread.is_alive():
+        if still.started:
             still.close()
 
 
@@ -75,7 +75,7 @@ def told(talk: Talk) -> list[str]:
 
 
 def answered(services: Services, *talks: Talk) -> None:
-    if not services.desk._thread.is_alive():
+    if not services.desk.started:
         services.desk.start()
     end = time.monotonic() + 20
     while not all(one.job and one.job.done for one in talks):

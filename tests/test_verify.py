@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.verify import verify
@@ -253,7 +253,6 @@ WORDS = st.lists(
 ).map(" ".join)  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.text(max_size=80), st.lists(st.text(max_size=80), max_size=3), st.text(max_size=30))
 def test_any_text_gets_a_verdict(sentence: str, sources: list[str], question: str) -> None:
     found = verify(sentence, sources, question)
@@ -262,7 +261,6 @@ def test_any_text_gets_a_verdict(sentence: str, sources: list[str], question: st
     assert not (found.clashes and found.status != "unsupported")
 
 
-@settings(deadline=None)
 @given(WORDS, st.lists(WORDS, max_size=4), WORDS, st.randoms())
 def test_the_order_of_sources_does_not_matter(sentence, sources, question, random) -> None:  # type: ignore[no-untyped-def]
     other = list(sources)
@@ -271,7 +269,6 @@ def test_the_order_of_sources_does_not_matter(sentence, sources, question, rando
     assert (one.status, one.coverage, one.score) == (two.status, two.coverage, two.score)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(SENTENCES), st.sets(st.sampled_from(SENTENCES), max_size=4))
 def test_a_sentence_supports_itself(sentence: str, others: set[str]) -> None:
     found = verify(sentence, [sentence, *sorted(others)])
@@ -281,7 +278,6 @@ def test_a_sentence_supports_itself(sentence: str, others: set[str]) -> None:
 NUMBERED = [one for one in SENTENCES if re.search(r"\d", one)]
 
 
-@settings(deadline=None)
 @given(st.sampled_from(NUMBERED), st.integers(0, 20), st.integers(1, 9))
 def test_a_changed_digit_is_never_supported(sentence: str, place: int, by: int) -> None:
     digits = [match.start() for match in re.finditer(r"\d", sentence)]

@@ -16,6 +16,7 @@ Action = Literal[
     "logout",
     "login failed",
     "ask",
+    "search",
     "upload",
     "delete",
     "export",

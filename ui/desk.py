@@ -1,8 +1,9 @@
-"""Where questions are answered: one thread with the model, a fair line before it, pages that watch.
+"""Where questions are answered: a fair line, threads that answer, pages that watch.
 
-A question is a `Job` from the moment that it is stored until nobody looks at it any more. The thread
+A question is a `Job` from the moment that it is stored until nobody looks at it any more. A thread
 takes jobs in turn, writes what happens into them and the answer into the history, so an answer needs
-no open page. A job that nobody watches for a while is stopped: its reader has left.
+no open page. A job that nobody watches for a while is stopped: its reader has left. One thread
+answers, or `answers_at_once` where the model says that several may use it.
 
 Knows nothing of Gradio, HTTP or HTML.
 """
@@ -14,38 +15,31 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, cast
 
-from rag.assistant import Assistant, Finished, Stage, Token
+from rag.assistant import Assistant
 from rag.collection import Collection
-from rag.errors import InputError, RagError
+from rag.errors import RagError
 from rag.generate import Generator as Model
 from rag.generate import load_generator
+from rag.prompt import Style
 from rag.records import Answer
 from rag.scope import Scope
 from rag.settings import Settings
 from ui.history import History, Turn
+from ui.job import Busy, Closing, Job, Outcome
 from ui.line import Line
-from ui.snapshot import snapshot
+from ui.worker import Collections, Worker
 
-__all__ = ["Busy", "Chore", "Collections", "Desk", "Job"]
+__all__ = ["Busy", "Chore", "Closing", "Collections", "Desk", "Job"]
 
 _log = logging.getLogger(__name__)
 _HISTORY = 3  # earlier turns that a follow-up may lean on
 _HOUR_S = 3600
 _IDLE_S = 1.0  # without a question, before the chore goes on
-_INSIDE = "inside"  # a failure whose reason is for the log, not for the reader
-
-
-class Collections(Protocol):
-    """What the desk needs of `ui.library.Library`."""
-
-    def reader(self, name: str) -> Collection:
-        """The collection, for the thread that answers."""
-        ...
+_CLOSING_S = 10.0  # for all threads together: a model may be reading a long prompt
+_MANY = 8  # answers at once of a model that several may use, where the settings don't say
 
 
 class Chore(Protocol):
@@ -58,48 +52,11 @@ class Chore(Protocol):
         ...
 
 
-class Busy(InputError):
-    """A person has too many questions in hand. `limit` is "waiting" or "hour", `number` how many."""
-
-    def __init__(self, limit: str, number: int) -> None:
-        super().__init__(f"too many questions ({limit}: {number}): wait for an answer first")
-        self.limit = limit
-        self.number = number
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """A question in hand. `version` rises whenever what a page would show has changed.
-
-    `at` is the stage ("queued", "loading" or the name of a `rag.assistant.Stage`) and its
-    detail, one pair so that another thread never sees half a change; `before` counts the questions
-    that are answered earlier.
-    """
-
-    turn: Turn
-    user: str
-    collection: str
-    scope: Scope
-    history: list[dict[str, str]]
-    at: tuple[str, str] = ("queued", "")
-    draft: str = ""
-    before: int = 0
-    version: int = 0
-    done: bool = False
-    watchers: int = 0
-    alone_since: float = field(default_factory=time.monotonic)
-
-    def now(self, stage: str, detail: str = "") -> None:
-        """Enter a stage."""
-        self.at = (stage, detail)
-        self.version += 1
-
-
 class Desk:
-    """Answers questions one at a time. `start` it before asking; `close` stops what is written.
+    """Answers questions. `start` it before asking; `close` stops what is written.
 
     `model` stands in for the generator that the settings name. An unwatched job is stopped after
-    `patience_s` seconds.
+    `patience_s` seconds. Each of `on_ended` is called with every job that has ended, in any thread.
     """
 
     def __init__(
@@ -111,10 +68,12 @@ class Desk:
         patience_s: float = 20.0,
         chore: Chore | None = None,
     ) -> None:
+        self.on_ended: list[Callable[[Job], object]] = []
         self._collections = collections
         self._history = history
         self._settings = settings
         self._model = model
+        self._loading = threading.Lock()
         self._patience_s = patience_s
         self._chore = chore
         self._unready: list[str] = []  # collections for which the chore may have something to do
@@ -123,31 +82,71 @@ class Desk:
         self._asked: dict[str, deque[float]] = {}
         self._lock = threading.Condition()
         self._closed = False
-        self._assistants: dict[str, tuple[Collection, Assistant]] = {}
-        self._thread = threading.Thread(target=self._work, name="desk", daemon=True)
+        self._warm = False
+        self._threads: list[threading.Thread] = []
+        self._first: Worker | None = None  # the one that does the chore
+
+    @property
+    def started(self) -> bool:
+        """Whether questions are being answered."""
+        return bool(self._threads) and not self._closed
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next question finds everything loaded that it needs."""
+        return self.started and self._warm
 
     def start(self) -> None:
         """Begin to answer. The models are loaded at once, so that the first question need not wait."""
-        self._thread.start()
+        self._first = self._grow()
 
-    def close(self) -> None:
-        """Stop the answer that is being written and end the thread."""
+    def drain(self) -> None:
+        """Take no more questions, and end all there are: those that wait will be told of a restart."""
         with self._lock:
             self._closed = True
             self._lock.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(10)
+            waiting = set(self._line.order())
+            for turn in waiting:
+                self._line.leave(turn)
+            left = [job for job in self._jobs.values() if not job.done]
+        for job in left:
+            job.closing = True
+            if job.turn.id in waiting:
+                self._done(job, "stopped")
+            else:
+                self.end(job, "stopped")
+
+    def close(self) -> None:
+        """Stop the answers that are being written and end the threads."""
+        self.drain()
+        until = time.monotonic() + _CLOSING_S
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def ask(
-        self, user: str, turn: Turn, collection: str, scope: Scope, earlier: Sequence[Turn]
+        self,
+        user: str,
+        turn: Turn,
+        collection: str,
+        scope: Scope,
+        earlier: Sequence[Turn] = (),
+        *,
+        messages: Sequence[dict[str, str]] = (),
+        style: Style | None = None,
+        kept: bool = True,
+        trace: object = None,
     ) -> Job:
-        """Put a stored question in line.
+        """Put a question in line: a stored one, or one that is not to be `kept`.
+
+        `messages` are what was said before, where that is not `earlier` turns.
 
         Raises:
             Busy: the person has as many questions in hand as the settings allow. Check with `admit`
                 before storing a question.
+            Closing: there will be no more answers.
         """
-        job = Job(turn, user, collection, scope, _history(earlier))
+        said = [*messages][-2 * _HISTORY :] or _history(earlier)
+        job = Job(turn, user, collection, scope, said, style, kept, trace)
         with self._lock:
             self._admit(user)
             self._asked.setdefault(user, deque()).append(time.monotonic())
@@ -164,7 +163,7 @@ class Desk:
                 self._unready.append(collection)
 
     def admit(self, user: str) -> None:
-        """Nothing, if the person may ask now; else raises `Busy`."""
+        """Nothing, if the person may ask now; else raises `Busy` or `Closing`."""
         with self._lock:
             self._admit(user)
 
@@ -177,6 +176,11 @@ class Desk:
         with self._lock:
             return len(self._line)
 
+    def writing(self) -> int:
+        """How many are being answered."""
+        with self._lock:
+            return self._writing()
+
     def stop(self, turn: str) -> None:
         """Stop a job, whether it waits or is being written. Unknown ones are no error.
 
@@ -187,7 +191,7 @@ class Desk:
             if job is None or job.done:
                 return
             self._line.leave(turn)
-        self._end_stopped(job)
+        self.end(job, "stopped")
 
     @contextlib.contextmanager
     def watch(self, job: Job) -> Iterator[Job]:
@@ -203,56 +207,13 @@ class Desk:
                 if job.done and not job.watchers:
                     self._jobs.pop(job.turn.id, None)
 
-    # Everything below holds the lock or runs in the desk's own thread.
+    # For the workers
 
-    def _admit(self, user: str) -> None:
-        in_hand = sum(1 for one in self._jobs.values() if one.user == user and not one.done)
-        if in_hand >= self._settings.questions_waiting:
-            raise Busy("waiting", in_hand)
-        limit = self._settings.questions_an_hour
-        recent = self._asked.get(user, deque())
-        while recent and time.monotonic() - recent[0] > _HOUR_S:
-            recent.popleft()
-        if limit and len(recent) >= limit:
-            raise Busy("hour", limit)
-
-    def _place(self) -> None:
-        """Tell every waiting job how many are before it."""
-        writing = sum(1 for one in self._jobs.values() if one.at[0] != "queued" and not one.done)
-        for at, turn in enumerate(self._line.order()):
-            job = self._jobs[turn]
-            if job.before != at + writing:
-                job.before = at + writing
-                job.version += 1
-
-    def _work(self) -> None:
-        self._warm()
-        while job := self._next():
-            try:
-                self._answer(job)
-            except RagError as error:
-                self._fail(job, str(error))
-            except Exception:
-                _log.exception("footnote: a question could not be answered")
-                self._fail(job, _INSIDE)
-            finally:
-                self._end(job)
-
-    def _warm(self) -> None:
-        try:
-            with contextlib.suppress(RagError):  # told again when a question needs it
-                _ = self._collections.reader(self._settings.collection).embedder.dimensions
-            if self._model is None:
-                self._model = load_generator(self._settings)
-        except RagError as error:
-            _log.warning("footnote: %s", error)
-        except Exception:  # told again, too; and the thread must live on
-            _log.exception("footnote: the models could not be loaded")
-
-    def _next(self) -> Job | None:
+    def take(self, worker: Worker) -> Job | None:
+        """The next question, waited for; None where there will be no more."""
         while not self._closed:
             for left in self._unwatched():
-                self._end_stopped(left)
+                self.end(left, "stopped")
             with self._lock:
                 turn = self._line.take()
                 if turn is not None:
@@ -260,11 +221,91 @@ class Desk:
                     job.now("loading")
                     self._place()
                     return job
-                if not (self._closed or self._lock.wait(_IDLE_S) or len(self._line)):
-                    self._tidy()
+                idle = not (self._closed or self._lock.wait(_IDLE_S) or len(self._line))
+                if idle and worker is self._first:
+                    self._tidy(worker)
         return None
 
-    def _tidy(self) -> None:
+    def unwanted(self, job: Job) -> bool:
+        """Whether nobody wants the answer any more."""
+        return job.done or self._closed or self._left(job)
+
+    def model(self) -> Model:
+        """The model that writes, loaded at first use, which comes after the embedder's.
+
+        With it come the threads that share it.
+
+        Raises:
+            ModelError: it can't be loaded.
+        """
+        with self._loading:
+            if self._model is None:
+                self._model = load_generator(self._settings)
+            at_once = self._settings.answers_at_once or _MANY
+            shared = bool(getattr(self._model, "concurrent", False))
+            while shared and len(self._threads) < at_once and self.started:
+                self._grow()
+            self._warm = True
+            return self._model
+
+    def end(self, job: Job, outcome: Outcome, note: str = "") -> None:
+        """The question is done with; `note` is the error line of a failed one."""
+        if job.kept and not job.done:
+            with _logged():
+                if outcome == "stopped":
+                    self._history.stop(job.turn.id, job.draft)
+                elif outcome == "failed":
+                    self._history.fail(job.turn.id, note)
+        self._done(job, outcome)
+
+    # Everything below holds the lock, or takes it for a moment.
+
+    def _done(self, job: Job, outcome: Outcome) -> None:
+        with self._lock:
+            first = not job.done
+            if first:
+                job.end(outcome)
+            if not job.watchers:
+                self._jobs.pop(job.turn.id, None)
+            self._place()
+        for hook in self.on_ended if first else ():
+            with _logged():
+                hook(job)
+
+    def _grow(self) -> Worker:
+        worker = Worker(self, self._collections, self._history, self._settings)
+        name = f"desk-{len(self._threads) + 1}"
+        thread = threading.Thread(target=worker.run, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return worker
+
+    def _admit(self, user: str) -> None:
+        if self._closed:
+            raise Closing
+        in_hand = sum(1 for one in self._jobs.values() if one.user == user and not one.done)
+        if in_hand >= self._settings.questions_waiting:
+            raise Busy("waiting", in_hand)
+        limit = self._settings.questions_an_hour
+        recent, now = self._asked.get(user, deque()), time.monotonic()
+        while recent and now - recent[0] > _HOUR_S:
+            recent.popleft()
+        if limit and len(recent) >= limit:
+            raise Busy("hour", limit, int(recent[0] + _HOUR_S - now) + 1)
+
+    def _writing(self) -> int:
+        return sum(1 for one in self._jobs.values() if one.at[0] != "queued" and not one.done)
+
+    def _place(self) -> None:
+        """Tell every waiting job how many are before it."""
+        busy = self._writing() - max(0, len(self._threads) - 1)
+        for at, turn in enumerate(self._line.order()):
+            job, before = self._jobs[turn], max(0, at + busy)
+            if job.before != before:
+                job.before = before
+                job.changed()
+
+    def _tidy(self, worker: Worker) -> None:
         """One step of the chore, without the lock; a question that comes ends it at once."""
         chore = self._chore
         if chore is None or not self._unready:
@@ -273,7 +314,7 @@ class Desk:
         self._lock.release()
         more = False
         try:
-            more = chore.step(*self._assistant(name), self._wanted)
+            more = chore.step(*worker.assistant(name), self._wanted)
         except RagError as error:
             _log.info("footnote: %s", error)
         except Exception:
@@ -298,56 +339,6 @@ class Desk:
 
     def _left(self, job: Job) -> bool:
         return not job.watchers and time.monotonic() - job.alone_since > self._patience_s
-
-    def _answer(self, job: Job) -> None:
-        collection, assistant = self._assistant(job.collection)
-        stream = assistant.stream(
-            job.turn.question, history=job.history, scope=job.scope if job.scope else None
-        )
-        with closing(cast("Generator[Any, None, None]", stream)) as events:
-            for event in events:
-                if job.done or self._closed or self._left(job):
-                    self._history.stop(job.turn.id, job.draft)
-                    return
-                if isinstance(event, Token):
-                    job.draft += event.text
-                    job.version += 1
-                elif isinstance(event, Stage):
-                    job.now(event.name, event.detail)
-                elif isinstance(event, Finished):
-                    self._keep(job, event.answer, collection)
-
-    def _keep(self, job: Job, answer: Answer, collection: Collection) -> None:
-        stored = {one.id: one for one in collection.documents()}
-        self._history.finish(job.turn.id, answer, snapshot(answer, collection.document, stored.get))
-
-    def _assistant(self, name: str) -> tuple[Collection, Assistant]:
-        """The assistant over a collection; a new one where the collection was opened anew."""
-        collection = self._collections.reader(name)
-        held = self._assistants.get(name)
-        if held is None or held[0] is not collection:
-            if self._model is None:
-                self._model = load_generator(self._settings)
-            held = (collection, Assistant(collection, self._settings, self._model))
-            self._assistants[name] = held
-        return held
-
-    def _fail(self, job: Job, message: str) -> None:
-        with _logged():
-            self._history.fail(job.turn.id, message)
-
-    def _end_stopped(self, job: Job) -> None:
-        with _logged():
-            self._history.stop(job.turn.id, job.draft)
-        self._end(job)
-
-    def _end(self, job: Job) -> None:
-        with self._lock:
-            job.done = True
-            job.version += 1
-            if not job.watchers:
-                self._jobs.pop(job.turn.id, None)
-            self._place()
 
 
 @contextlib.contextmanager

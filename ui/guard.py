@@ -2,7 +2,9 @@
 
 Without accounts the chat belongs to whoever sits at the machine: requests must name a loopback host,
 and they only pass where the server itself listens on loopback. With accounts every request needs a
-live session, but for the few in `OPEN`. Knows nothing of questions, collections or pages.
+live session, or a key for what is the service's, but for the few in `OPEN`. A request with a key is no
+browser's, so where it comes from does not matter; its cookies count for nothing. Knows nothing of
+questions, collections or pages.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from rag.errors import RagError
+from ui.api.errors import Problem, is_api, packed
+from ui.keys import Keys
 from ui.people import OWNER, People, Person
 from ui.sessions import COOKIE, Sessions
 
@@ -41,7 +45,13 @@ _HEADERS = (
 # What may be asked for without a session: exactly these, byte for byte after percent-decoding,
 # which is also how the router behind reads a path.
 OPEN = frozenset(
-    {("GET", "/login"), ("POST", "/login"), ("GET", "/health"), ("GET", "/favicon.ico")}
+    {
+        ("GET", "/login"),
+        ("POST", "/login"),
+        ("GET", "/health"),
+        ("GET", "/ready"),
+        ("GET", "/favicon.ico"),
+    }
 )
 _READING = {"GET", "HEAD", "OPTIONS"}  # every other method may change something
 _HASHED = "/assets/"  # files whose names change with their content
@@ -66,11 +76,18 @@ class Guard:
     """
 
     def __init__(
-        self, app: ASGI, people: People | None, sessions: Sessions | None, *, loopback: bool
+        self,
+        app: ASGI,
+        people: People | None,
+        sessions: Sessions | None,
+        keys: Keys | None = None,
+        *,
+        loopback: bool,
     ) -> None:
         self._app = app
         self._people = people
         self._sessions = sessions
+        self._keys = keys
         self._loopback = loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,6 +109,8 @@ class Guard:
             await self._app({**scope, "state": state}, receive, answer)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
+        elif is_api(scope["path"]):
+            await _refuse(answer, scope["path"], *refusal)
         elif refusal[0] == 401 and scope["method"] == "GET" and _wants_page(scope):
             await _say(answer, 303, "", [(b"location", _login_address(scope))])
         else:
@@ -107,6 +126,10 @@ class Guard:
             # A page elsewhere can point its own name at this machine (DNS rebinding).
             if not is_loopback(_host_name(_header(scope, b"host"))):
                 return None, (403, "Open the chat at its own address.")
+        key = _key(scope) if accounts and self._keys and is_api(scope["path"]) else ""
+        if key:
+            person = await self._keyed(key)
+            return person, None if person else (401, "This key opens nothing: ask for another.")
         token = _cookie(scope)
         changing = scope["type"] == "websocket" or scope["method"] not in _READING
         if changing and not _same_origin(scope, token):
@@ -118,6 +141,12 @@ class Guard:
         if person is None and (asked not in OPEN or scope.get("root_path")):
             return None, (401, "Log in first.")
         return person, None
+
+    async def _keyed(self, key: str) -> Person | None:
+        from starlette.concurrency import run_in_threadpool
+
+        assert self._keys is not None
+        return await run_in_threadpool(self._keys.person, key)
 
     async def _logged_in(self, token: str) -> Person | None:
         if not token or self._people is None or self._sessions is None:
@@ -229,6 +258,17 @@ async def _say(
     await send({"type": "http.response.body", "body": text.encode()})
 
 
+async def _refuse(send: Send, path: str, status: int, text: str) -> None:
+    """What a program understands."""
+    headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+    code = "invalid_api_key" if status == 401 else ""
+    if status == 401 and text == "Log in first.":
+        text = "A key is needed: send it in the header 'Authorization: Bearer KEY'."
+    body, lines = packed(path, Problem(status, text, code, headers=headers))
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": body})
+
+
 def _login_address(scope: Scope) -> bytes:
     query = scope.get("query_string", b"").decode("latin-1")
     asked = quote(scope["path"], safe="/!$&'()*+,;=:@~") + (f"?{query}" if query else "")
@@ -244,6 +284,12 @@ def _header(scope: Scope, name: bytes) -> str:
     """A header's value; "" where it is absent, and where it is there twice, which is a trick."""
     found = [value for key, value in scope["headers"] if key.lower() == name]
     return found[0].decode("latin-1") if len(found) == 1 else ""
+
+
+def _key(scope: Scope) -> str:
+    """The key that the request brings; "" where there is none."""
+    kind, _, key = _header(scope, b"authorization").partition(" ")
+    return key.strip() if kind.lower() == "bearer" else ""
 
 
 def _cookie(scope: Scope) -> str:

@@ -36,7 +36,7 @@ _STOP_S = 120  # how long a removal waits for indexing to stop
 
 
 class Library:
-    """Every method may be called from any thread, but for `reader`.
+    """Every method may be called from any thread.
 
     Hooks in `on_removed` are called with the name of a collection that was removed.
     """
@@ -54,15 +54,19 @@ class Library:
         self._people = people
         self._uploads = Uploads(settings.chat_folder / "uploads", database)
         self._embedder = SharedEmbedder(lambda: embedder or load_embedder(settings))
-        self._readers: dict[str, tuple[tuple[int, int], Collection]] = {}
+        self._readers: dict[tuple[int, str], tuple[tuple[int, int], Collection]] = {}
         self._idle: dict[str, list[tuple[tuple[int, int], Collection]]] = defaultdict(list)
         self._lock = threading.Lock()  # of the dictionaries; held for moments
         self._writing: dict[str, threading.Lock] = {}
         self._indexer = Indexer(self._update, self._indexed)
 
     def resume(self) -> None:
-        """Have the uploads read that were not when the program ended."""
-        for name in self._uploads.unread():
+        """Have the uploads read that were not when the program ended.
+
+        That is of all collections, because a file may have been replaced right before its row was
+        written. What has not changed is not read again.
+        """
+        for name in self._uploads.collections():
             if self._exists(name):
                 self._indexer.ask(name, [self._uploads.folder(name)])
 
@@ -83,13 +87,16 @@ class Library:
         return sorted(mine, key=lambda name: (name != self.settings.collection, name))
 
     def reader(self, name: str) -> Collection:
-        """The collection for the one thread that answers: opened once, and again if it was made anew.
+        """The collection for a thread that answers: opened once, and again if it was made anew.
+
+        Each thread that asks has its own, for its own use alone.
 
         Raises:
             CollectionError: it is missing, damaged or was made with other settings.
         """
+        mine = (threading.get_ident(), name)
         with self._lock:
-            held = self._readers.pop(name, None)
+            held = self._readers.pop(mine, None)
         try:
             identity = self._identity(name)
         except CollectionError:
@@ -101,7 +108,7 @@ class Library:
             held = None
         collection = held[1] if held else self._open(name)
         with self._lock:
-            self._readers[name] = (identity, collection)
+            self._readers[mine] = (identity, collection)
         return collection
 
     @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -110,6 +111,7 @@ def remove(
             raise InputError(f"removing '{name}' needs --yes where nobody can be asked")
         typer.confirm(f"Remove user '{name}'?", abort=True)
     people.remove(name)
+    _remove_keys(people, name)
     last = "" if people.enabled else ": no users are left, the chat is open on this machine"
     typer.echo(f"removed {name}{last}")
 
@@ -151,6 +153,17 @@ def _people() -> People:
     from ui.people import People
 
     return People(load_settings().chat_folder / "people.json")
+
+
+def _remove_keys(people: People, name: str) -> None:
+    """A key goes with its user: another of that name must not have it."""
+    from ui.database import Database
+    from ui.keys import Keys
+
+    path = people.path.with_name("chat.db")
+    if path.is_file():
+        with contextlib.closing(Database(path)) as database:
+            Keys(database, people).remove_all(name)
 
 
 def _described(people: People, name: str) -> str:

@@ -18,6 +18,7 @@ from ui.database import Database
 from ui.desk import Desk
 from ui.feedback import Feedback
 from ui.history import History
+from ui.keys import Keys
 from ui.library import Library
 from ui.people import People
 from ui.sessions import Sessions
@@ -31,11 +32,12 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One of each; all of them are safe to use from any thread."""
+    """One of each; all of them are safe to use from any thread. `closing` runs when all has ended."""
 
     settings: Settings
     people: People
     sessions: Sessions
+    keys: Keys
     history: History
     feedback: Feedback
     audit: Audit
@@ -43,13 +45,14 @@ class Services:
     desk: Desk
     pages: Pages
     suggestions: Suggestions
+    closing: contextlib.ExitStack
 
 
 @contextlib.contextmanager
 def opened(
     settings: Settings, *, embedder: Embedder | None = None, model: Generator | None = None
 ) -> Iterator[Services]:
-    """A chat over `settings.chat_folder` and `settings.indexes`, answering until the block ends.
+    """What answers over `settings.chat_folder` and `settings.indexes` until the block ends.
 
     `embedder` and `model` stand in for those that the settings name.
 
@@ -57,6 +60,7 @@ def opened(
         ChatDataError: the folder or its database can't be used.
     """
     with contextlib.ExitStack() as stack:
+        closing = stack.enter_context(contextlib.ExitStack())
         database = Database(settings.chat_folder / "chat.db")
         stack.callback(database.close)
         people = People(settings.chat_folder / "people.json")
@@ -83,6 +87,7 @@ def opened(
             settings=settings,
             people=people,
             sessions=Sessions(database, people),
+            keys=Keys(database, people),
             history=history,
             feedback=Feedback(database),
             audit=audit,
@@ -90,6 +95,7 @@ def opened(
             desk=desk,
             pages=pages,
             suggestions=suggestions,
+            closing=closing,
         )
 
 

@@ -10,8 +10,9 @@ import contextlib
 
 from rag.errors import InputError
 from rag.reader import LONGEST_QUESTION
+from ui import asking
 from ui.context import Context
-from ui.desk import Busy, Job
+from ui.desk import Job
 from ui.history import Conversation, Turn
 from ui.people import Person
 from ui.render.answer import (
@@ -90,13 +91,12 @@ class Talk:
                 self.finish()
 
     def _ask(self, question: str, edit: str = "") -> bool:
-        services, user = self._services, self._person.name
+        services = self._services
         if len(question) > LONGEST_QUESTION:
             raise InputError(self._say("answer.long", n=LONGEST_QUESTION))
-        services.desk.admit(user)
+        services.desk.admit(self._person.name)
+        self._context.scope.scope()  # one that can't be met is told before anything is cut
         collection = self._context.collection
-        limits = self._context.scope
-        scope = limits.scope()
         turns: list[Turn] = []
         if self._context.conversation:
             turns = self._load(self._context.conversation)
@@ -104,19 +104,19 @@ class Talk:
                 turns = self._cut(turns, edit)
         else:
             self._allowed(collection)
-            with services.library.view(collection):  # there is one, and it can be opened
-                pass
-            self._conversation = services.history.begin(user, collection, question)
-        assert self._conversation is not None
-        turn = services.history.ask(user, self._conversation.id, question, limits.model_dump())
-        try:
-            self.job = services.desk.ask(user, turn, self._conversation.collection, scope, turns)
-        except Busy:  # another page of theirs was quicker
-            services.history.cut(user, turn.conversation, turn.number)
-            if not turns:
-                services.history.delete(user, turn.conversation)
-            raise
-        services.audit.note(user, "ask", self._conversation.collection, question)
+        self.job = asking.ask(
+            services,
+            self._person,
+            question,
+            self._context.scope,
+            collection=collection,
+            conversation=self._conversation,
+            earlier=turns,
+        )
+        turn = self.job.turn
+        if self._conversation is None:
+            user = self._person.name
+            self._conversation = services.history.conversation(user, turn.conversation)
         self._show([*turns, turn])
         return True
 

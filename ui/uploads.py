@@ -75,11 +75,9 @@ class Uploads:
         """Everything that one person uploaded."""
         return self._found("WHERE user = ? ORDER BY collection, name", user)
 
-    def unread(self) -> list[str]:
-        """The collections with uploads that were never indexed, because the program ended."""
-        rows = self._database.rows(
-            "SELECT DISTINCT collection FROM uploads WHERE state = 'waiting'"
-        )
+    def collections(self) -> list[str]:
+        """The collections with uploads."""
+        rows = self._database.rows("SELECT DISTINCT collection FROM uploads")
         return sorted(row["collection"] for row in rows)
 
     def _found(self, which: str, value: str) -> list[Upload]:

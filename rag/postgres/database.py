@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rag.address import shown
-from rag.errors import CollectionError
+from rag.errors import CollectionError, StoreUnavailable
 from rag.postgres.connect import CONNECT_S, begin, configure, connected, connecting, set_up
 from rag.settings import Settings
 
@@ -177,7 +177,7 @@ class Database:
         try:
             yield
         except psycopg_pool.PoolTimeout:
-            raise CollectionError(
+            raise StoreUnavailable(
                 f"{self.place}: no connection within {CONNECT_S} s, of {self._size} at most: see that "
                 "the server runs, or raise store_connections, then run the same again"
             ) from None
@@ -188,7 +188,9 @@ class Database:
                 raise  # a mistake of the program
             if url in self._replicas and isinstance(error, psycopg.OperationalError):
                 _away[url] = time.monotonic() + _AWAY_S
-            raise CollectionError(f"{shown(url or self._url)}: {_said(error)}") from None
+            passing = isinstance(error, psycopg.OperationalError)
+            kind = StoreUnavailable if passing else CollectionError
+            raise kind(f"{shown(url or self._url)}: {_said(error)}") from None
 
 
 def _set_up_lacks(error: Exception) -> bool:

@@ -219,14 +219,17 @@ class PostgresStore(Session):
         ids: Sequence[str],
         removed: Sequence[str] = (),
         moved: Sequence[Move] = (),
+        embedder: str = "",
     ) -> int:
         """Make staged documents live, in one transaction with all else; returns the new generation.
 
         A live document whose identifier a staged or a moved one takes is replaced. Of `ids` those
-        count that this run has staged.
+        count that this run has staged. `embedder` is named where another one made the vectors.
         """
         with self.transaction():
             generation = publish(self, self.run_name, ids, removed, moved)
+            if embedder:
+                self.set_meta("embedder", embedder)
         note(self.database.place, self.key, generation)
         return generation
 

@@ -28,7 +28,7 @@ from ui.routes.common import NotHere, TellingRoute, fragment, say_of
 from ui.services import Services
 from ui.uploads import safe_name
 
-__all__ = ["routes"]
+__all__ = ["body_of", "routes", "rows_of"]
 
 _MOST_IDS = 1000  # documents that a scope may name
 
@@ -116,7 +116,7 @@ def routes(services: Services) -> APIRouter:
     def listed(request: Request, collection: str, filters: Filtering, part: str = "") -> Response:
         person = reader(request, collection)
         with library.view(collection) as opened:
-            _, listing = select(_rows(library, opened), filters)
+            _, listing = select(rows_of(library, opened), filters)
             chunks = opened.counts()[1]
         about = About(
             name=collection,
@@ -133,7 +133,7 @@ def routes(services: Services) -> APIRouter:
     def ids(request: Request, collection: str, filters: Filtering) -> dict[str, Any]:
         reader(request, collection)
         with library.view(collection) as opened:
-            found, _ = select(_rows(library, opened), filters)
+            found, _ = select(rows_of(library, opened), filters)
         named = [row.id for row in found if row.id]
         return {"ids": named[:_MOST_IDS], "matching": len(named), "most": _MOST_IDS}
 
@@ -160,7 +160,7 @@ def routes(services: Services) -> APIRouter:
             shown = safe_name(name)
             raise InputError(f"{shown}: is larger than {most} MB: split it, or raise max_file_mb")
         try:
-            path = library.upload(person, collection, name, _body(request))
+            path = library.upload(person, collection, name, body_of(request))
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is left to read it
         audit.note(person.name, "upload", f"{collection}/{path.name}")
@@ -190,7 +190,8 @@ def routes(services: Services) -> APIRouter:
     return router
 
 
-def _rows(library: Library, opened: Collection) -> list[Row]:
+def rows_of(library: Library, opened: Collection) -> list[Row]:
+    """What a collection's list shows: its documents, and uploads that are none."""
     uploads = [(library.upload_path(one), one) for one in library.uploads(opened.name)]
     reading = any(not task.ended.is_set() for task in library.tasks(opened.name))
     return make_rows(opened.documents(), uploads, reading)
@@ -206,7 +207,7 @@ def _counts(library: Library, name: str) -> dict[str, Any]:
     return {"documents": documents, "chunks": chunks, "error": ""}
 
 
-def _body(request: Request) -> Iterator[bytes]:
+def body_of(request: Request) -> Iterator[bytes]:
     """The request's body, piece by piece as it comes, for a handler in a thread."""
     stream = request.stream()
 

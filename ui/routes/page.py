@@ -1,8 +1,7 @@
-"""What the page asks for as it opens: who is here, whether the server lives, how to begin."""
+"""What the page asks for as it opens: who is here, how to begin."""
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,16 +15,10 @@ from ui.services import Services
 
 __all__ = ["routes"]
 
-_BOOT = secrets.token_hex(8)  # another one after a restart: open pages then load anew
-
 
 def routes(services: Services) -> APIRouter:
-    """GET /health, /me, /panel/welcome/COLLECTION and /answers/TURN/question."""
+    """GET /me, /panel/welcome/COLLECTION and /answers/TURN/question."""
     router = APIRouter(route_class=TellingRoute)
-
-    @router.get("/health")
-    def health() -> dict[str, Any]:
-        return {"boot": _BOOT}
 
     @router.get("/me")
     def me(request: Request) -> dict[str, Any]:
