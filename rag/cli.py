@@ -26,6 +26,7 @@ from rag.upkeep_cli import backup, restore, upgrade
 from rag.utf8 import storable
 
 if TYPE_CHECKING:
+    from rag.report import IndexReport
     from rag.scope import Scope
     from rag.settings import Settings
 
@@ -96,7 +97,6 @@ def index(
 
     Example: footnote index ~/reports -c reports
     """
-    from rag.batch import merge_reports
     from rag.collection import Collection
 
     settings = _settings(collection)
@@ -105,25 +105,44 @@ def index(
         for path in paths:
             with _bar(f"indexing {path}") as progress:
                 reports.append(opened.update(path, progress, progress))
-    report = merge_reports(reports)
-    for problem in report["failed"]:
-        _warn(f"{problem['path']}: {problem['error']}")
-    for skipped in report["skipped"]:
-        _warn(f"skipped {skipped['path']}: {skipped['reason']}")
-    if as_json:
-        hidden = ("skipped", "changes")
-        _print_json({key: value for key, value in report.items() if key not in hidden})
-    else:
-        counts = ", ".join(
-            f"{report[key]} {key}" for key in ("added", "updated", "unchanged", "removed")
-        )
-        failed = f", {len(report['failed'])} failed" if report["failed"] else ""
-        typer.echo(
-            f"{counts}{failed}: '{settings.collection}' holds {report['documents']} documents in "
-            f"{report['chunks']} passages ({report['seconds']} s)"
-        )
-    if report["failed"]:
-        raise typer.Exit(3)
+    _print_report(reports, settings.collection, as_json)
+
+
+@app.command(rich_help_panel="Documents")
+def bulk(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)],
+    collection: CollectionOption = None,
+    address: Annotated[
+        str,
+        typer.Option(
+            help="Of the cluster: HOST:PORT, ray://…, auto (that of this machine), local."
+        ),
+    ] = "auto",
+    workers: Annotated[
+        int, typer.Option(min=0, help="How many embed; 0: as many as there is room for.")
+    ] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Like index, on a Ray cluster, into PostgreSQL. Killed, it goes on where it was.
+
+    Example: footnote bulk /shared/reports -c reports --address auto
+    """
+    from rag.bulk import bulk_staging, check_store
+    from rag.cluster import joined
+    from rag.collection import Collection
+
+    settings = _settings(collection)
+    check_store(settings)
+    with (
+        joined(address),
+        Collection.open(settings.collection, settings, create=True) as opened,
+    ):
+        staging = bulk_staging(settings, workers)
+        reports = []
+        for path in paths:
+            with _bar(f"indexing {path}") as progress:
+                reports.append(opened.update(path, progress, staging=staging))
+    _print_report(reports, settings.collection, as_json)
 
 
 @app.command(rich_help_panel="Questions")
@@ -392,6 +411,31 @@ def _fail(message: str, status: int = 1) -> NoReturn:
 
 def _one_line(message: str) -> str:
     return " ".join(message.split())
+
+
+def _print_report(reports: list[IndexReport], collection: str, as_json: bool) -> None:
+    """What several runs of indexing did; exits with status 3 where files failed."""
+    from rag.batch import merge_reports
+
+    report = merge_reports(reports)
+    for problem in report["failed"]:
+        _warn(f"{problem['path']}: {problem['error']}")
+    for skipped in report["skipped"]:
+        _warn(f"skipped {skipped['path']}: {skipped['reason']}")
+    if as_json:
+        hidden = ("skipped", "changes")
+        _print_json({key: value for key, value in report.items() if key not in hidden})
+    else:
+        counts = ", ".join(
+            f"{report[key]} {key}" for key in ("added", "updated", "unchanged", "removed")
+        )
+        failed = f", {len(report['failed'])} failed" if report["failed"] else ""
+        typer.echo(
+            f"{counts}{failed}: '{collection}' holds {report['documents']} documents in "
+            f"{report['chunks']} passages ({report['seconds']} s)"
+        )
+    if report["failed"]:
+        raise typer.Exit(3)
 
 
 @contextlib.contextmanager

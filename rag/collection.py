@@ -20,7 +20,7 @@ from rag.current import CurrentIndex
 from rag.embed import Embedder, Vectors, load_embedder
 from rag.errors import CollectionError, InputError
 from rag.ingest import Job, batches, given_job, read_jobs, stage_batch
-from rag.plan import make_plan, spelled
+from rag.plan import Found, make_plan, spelled
 from rag.records import Document, Hit
 from rag.report import IndexReport, make_report
 from rag.retrieve import Candidate, best_passages, rank_chunks
@@ -30,7 +30,7 @@ from rag.store import Store
 from rag.stored import Move, StoredDocument
 from rag.utf8 import storable
 
-__all__ = ["Collection", "IndexReport", "Progress", "Retrieved", "Within"]
+__all__ = ["Collection", "IndexReport", "Progress", "Retrieved", "Staging", "Within"]
 
 Progress = Callable[[int, int], None]
 """Called with (documents done, documents to do) when more are written."""
@@ -39,6 +39,12 @@ Within = Callable[[float, int, float], None]
 """Called while a batch is embedded, with (documents done, documents to do, pages done).
 
 Documents in the batch count as the share of its passages that is embedded.
+"""
+
+Staging = Callable[[list[Found], str, Progress], list[dict[str, str]]]
+"""Reads files that belong to a source, chunks and embeds them, and stages them in the collection.
+
+Returns a path and a reason for each that can't be read. What was staged the store knows best.
 """
 
 
@@ -282,10 +288,12 @@ class Collection:
         path: Path,
         progress: Progress = lambda done, of: None,
         within: Within = lambda done, of, pages: None,
+        staging: Staging | None = None,
     ) -> IndexReport:
         """Bring the collection up to date with a file or a folder.
 
-        What is unreadable is reported and keeps the version that was stored before.
+        What is unreadable is reported and keeps the version that was stored before. `staging` does
+        the reading and embedding elsewhere than in this process.
 
         Raises:
             InputError: there is no such file or folder, or it can't be listed.
@@ -298,21 +306,19 @@ class Collection:
         with self._lock():
             plan = make_plan(path, self._store.documents())
             staged = self._staged()
-            ready = [
-                one.id
-                for one in plan.to_read
-                if staged.get(one.id) == (one.hash, spelled(one.path))
-            ]
-            self._store.drop_staged(set(staged) - set(ready))
-            taken_up = set(ready)
-            todo = [one for one in plan.to_read if one.id not in taken_up]
-            failed = list(plan.unreadable)
-            with contextlib.closing(read_jobs(todo, plan.source, self.settings, failed)) as jobs:
-                ready += self._stage(jobs, len(todo), progress, within)
+            ready = _ready(plan.to_read, staged)
+            self._store.drop_staged(set(staged) - ready)
+            todo = [one for one in plan.to_read if one.id not in ready]
+            stage = staging or partial(self._stage_files, within=within)
+            reasons = stage(todo, plan.source, progress)
+            # Asked of the store, not of who staged: that may have been many, and some were lost.
+            ready = _ready(plan.to_read, self._store.staged())
+            failed = [*plan.unreadable, *_unstaged(plan.to_read, ready, reasons)]
             if plan.touched:
                 self._store.touch(plan.touched)
+            written = sorted(ready)
             report = make_report(
-                ready,
+                written,
                 plan.known,
                 plan.gone,
                 plan.moved,
@@ -320,7 +326,7 @@ class Collection:
                 failed=failed,
                 skipped=plan.skipped,
             )
-            return self._publish(ready, plan.gone, plan.moved, report, started)
+            return self._publish(written, plan.gone, plan.moved, report, started)
 
     @property
     def made_with(self) -> str:
@@ -375,6 +381,15 @@ class Collection:
         """Keep other writers out; readers are never kept."""
         return self._kept.writing(self.name) if self._kept else contextlib.nullcontext()
 
+    def _stage_files(
+        self, todo: list[Found], source: str, progress: Progress, within: Within
+    ) -> list[dict[str, str]]:
+        """The `Staging` of this process."""
+        failed: list[dict[str, str]] = []
+        with contextlib.closing(read_jobs(todo, source, self.settings, failed)) as jobs:
+            self._stage(jobs, len(todo), progress, within)
+        return failed
+
     def _stage(
         self, jobs: Iterable[Job], total: int, progress: Progress, within: Within
     ) -> list[str]:
@@ -405,6 +420,21 @@ class Collection:
         documents, chunks = self._store.counts()
         seconds = round(time.perf_counter() - started, 3)
         return replace(report, documents=documents, chunks=chunks, seconds=seconds)
+
+
+def _ready(to_read: list[Found], staged: dict[str, tuple[str, str]]) -> set[str]:
+    """Which files are staged as they are now."""
+    return {one.id for one in to_read if staged.get(one.id) == (one.hash, spelled(one.path))}
+
+
+def _unstaged(
+    to_read: list[Found], ready: set[str], reasons: list[dict[str, str]]
+) -> list[dict[str, str]]:
+    """Files that are not ready, and why."""
+    told = {one["path"]: one["error"] for one in reasons}
+    lost = "was not staged, or was changed by another process: run the same command again"
+    paths = [spelled(one.path) for one in to_read if one.id not in ready]
+    return [{"path": path, "error": told.get(path, lost)} for path in paths]
 
 
 def _loader(settings: Settings, embedder: Embedder | None) -> Callable[[], Embedder]:

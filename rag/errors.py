@@ -8,6 +8,7 @@ RagError
 ├── ModelError         weights are missing, damaged or can't be loaded; an endpoint fails
 │   ├── ModelUnavailable   a model server is away, overloaded or broke off: it may pass
 │   └── ModelBusy          as many requests are under way as may be: ask again later
+├── ClusterError       a cluster of machines is away, or lost too many of them
 └── InputError         a question, batch line or suite row is not what it should be
 """
 
@@ -22,6 +23,7 @@ __all__ = [
     "ModelError",
     "ModelUnavailable",
     "ModelBusy",
+    "ClusterError",
     "InputError",
 ]
 
@@ -56,6 +58,10 @@ class ModelUnavailable(ModelError):
 
 class ModelBusy(ModelError):
     """As many requests to the model are under way as the settings allow, and waiting was in vain."""
+
+
+class ClusterError(RagError):
+    """A cluster of machines can't be reached, has no room, or lost too many workers."""
 
 
 class InputError(RagError):

@@ -24,7 +24,7 @@ from rag.sentences import sentence_spans
 from rag.settings import Settings
 from rag.utf8 import storable
 
-__all__ = ["Job", "batches", "given_job", "read_jobs", "stage_batch"]
+__all__ = ["Job", "batches", "given_job", "read_jobs", "read_limits", "stage_batch"]
 
 # What is embedded and written together, some ten seconds of work: a killed run loses no more.
 _BATCH_DOCUMENTS = 64
@@ -59,6 +59,15 @@ def given_job(document: Document, source: str) -> Job:
     return Job(clean, source, "", digest, "")
 
 
+def read_limits(settings: Settings) -> Limits:
+    """What reading one file may cost."""
+    return Limits(
+        max_bytes=settings.max_file_mb * 1_000_000,
+        seconds=settings.parse_seconds,
+        memory_mb=settings.parse_memory_mb,
+    )
+
+
 def read_jobs(
     todo: list[Found], source: str, settings: Settings, failed: list[dict[str, str]]
 ) -> Generator[Job]:
@@ -66,15 +75,10 @@ def read_jobs(
 
     Those that can't be read are put into `failed`, with the reason. Close it to end the reading.
     """
-    limits = Limits(
-        max_bytes=settings.max_file_mb * 1_000_000,
-        seconds=settings.parse_seconds,
-        memory_mb=settings.parse_memory_mb,
-    )
     found = {item.id: item for item in todo}
     items = [(one.id, one.path) for one in todo]
     readers = min(thread_count(settings.threads), 1 + len(items) // _FILES_A_READER)
-    outcomes = read_files(items, limits, readers, ahead=_AHEAD)
+    outcomes = read_files(items, read_limits(settings), readers, ahead=_AHEAD)
     with contextlib.closing(outcomes):
         for document_id, path, result in outcomes:
             if isinstance(result, ReadError):

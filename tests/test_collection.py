@@ -14,8 +14,10 @@ import pytest
 from fakes import HashEmbedder
 
 from rag import lock
-from rag.collection import Collection, IndexReport
+from rag.collection import Collection, IndexReport, Progress
 from rag.errors import CollectionError, InputError
+from rag.ingest import read_jobs, stage_batch
+from rag.plan import Found
 from rag.records import Document
 from rag.settings import Settings
 
@@ -577,3 +579,25 @@ def test_retrieval_is_of_one_generation(opened: Collection) -> None:
     started = time.perf_counter()
     opened.retrieve("single fact")
     assert time.perf_counter() - started < 1
+
+
+def test_what_is_not_staged_is_told_with_the_reason_or_without(
+    opened: Collection, make_folder: Make
+) -> None:
+    """Who stages elsewhere may say why a file failed, or be lost without a word."""
+    folder = make_folder("files", {"a.txt": "One.", "b.txt": "Two.", "c.txt": "Three."})
+
+    def staging(todo: list[Found], source: str, progress: Progress) -> list[dict[str, str]]:
+        assert [one.id for one in todo] == ["a.txt", "b.txt", "c.txt"]
+        assert source == str(folder)
+        jobs = read_jobs([todo[2]], source, opened.settings, [])
+        stage_batch(list(jobs), opened._store, opened.embedder, opened.settings)
+        reason = "is damaged: get a whole copy"
+        return [{"path": str(todo[at].path), "error": reason} for at in (0, 2)]
+
+    report = opened.update(folder, staging=staging)
+    assert [one["path"] for one in report.failed] == [str(folder / "a.txt"), str(folder / "b.txt")]
+    assert report.failed[0]["error"] == "is damaged: get a whole copy"
+    assert "was not staged" in report.failed[1]["error"]
+    assert [one.id for one in opened.documents()] == ["c.txt"]
+    assert opened.update(folder).changes["added"] == ["a.txt", "b.txt"]
