@@ -80,7 +80,7 @@ class TokenEncoder:
 
     Texts of like length share a batch of about `batch_tokens`. Rows are padded to a multiple of
     eight, so that sums over them split at the same places whatever else is in the batch: then a
-    text has the same vector, to the bit, alone and among others.
+    text has the same vector, to the bit, alone and among others where it is computed in float32.
     """
 
     def __init__(
