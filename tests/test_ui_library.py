@@ -398,3 +398,22 @@ def test_a_question_comes_in_between_the_parts_of_a_library() -> None:
     shared.embed(["question"])
     indexing.join()
     assert order == [64, 1, 64, 2]
+
+
+def test_uploads_that_came_through_another_disk_stay(
+    settings: Settings, people: People, tmp_path: Path
+) -> None:
+    """Services that share a database have upload folders of their own, at the same path."""
+    for number, (name, content) in enumerate([("a.txt", b"Rivers flow."), ("b.txt", b"Ice.")]):
+        library = Library(settings, people, Database(tmp_path / f"{number}.db"), HashEmbedder())
+        if number == 0:
+            library.create(EDITOR, "papers")
+        library.upload(EDITOR, "papers", name, [content])
+        assert settled(library).changes["removed"] == []
+        if number == 0:
+            (settings.chat_folder / "uploads").rename(tmp_path / "the disk of the first")
+        else:
+            assert ids(library) == ["a.txt", "b.txt"]
+            library.delete(EDITOR, "papers", ["a.txt"])
+            assert ids(library) == ["b.txt"]
+        library.close()
