@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import unquote
 
 __all__ = ["SCHEMES", "shown"]
 
@@ -11,17 +11,17 @@ SCHEMES = ("postgresql://", "postgres://")
 
 _HIDDEN = "***"
 _SECRET = {"password", "sslpassword"}
+# libpq takes any "#" and "?" before the "@" for a part of the password, and who mistypes an address
+# may leave a "/" in it: all up to the last "@" is hidden, rather too much than too little.
+_PASSWORD = re.compile(r"^(\w+://[^:@]*):.*@", re.DOTALL)
+_PARAMETER = re.compile(r"([?&])([^=&?]*)=[^&]*")
 
 
 def shown(url: str) -> str:
     """The address without its passwords, wherever they stand in it."""
-    try:
-        parts = urlsplit(url)
-        query = [(key, _HIDDEN if key in _SECRET else one) for key, one in parse_qsl(parts.query)]
-    except ValueError:
-        return re.sub(r"//.*@", f"//{_HIDDEN}@", url)
-    who, at, host = parts.netloc.rpartition("@")
-    user, colon, _ = who.partition(":")
-    place = f"{user}{f':{_HIDDEN}' if colon else ''}{at}{host}"
-    asked = urlencode(query, safe="/*", quote_via=quote)
-    return f"{parts.scheme}://{place}{parts.path}{f'?{asked}' if asked else ''}"
+
+    def hidden(found: re.Match[str]) -> str:
+        secret = unquote(found[2]).lower() in _SECRET
+        return f"{found[1]}{found[2]}={_HIDDEN}" if secret else found[0]
+
+    return _PARAMETER.sub(hidden, _PASSWORD.sub(rf"\1:{_HIDDEN}@", url))

@@ -289,11 +289,14 @@ class Collection:
         progress: Progress = lambda done, of: None,
         within: Within = lambda done, of, pages: None,
         staging: Staging | None = None,
+        *,
+        keep: bool = False,
     ) -> IndexReport:
         """Bring the collection up to date with a file or a folder.
 
-        What is unreadable is reported and keeps the version that was stored before. `staging` does
-        the reading and embedding elsewhere than in this process.
+        What is unreadable is reported and keeps the version that was stored before; with `keep` so
+        does what is no longer there. `staging` does the reading and embedding elsewhere than in this
+        process.
 
         Raises:
             InputError: there is no such file or folder, or it can't be listed.
@@ -304,7 +307,7 @@ class Collection:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
         with self._lock():
-            plan = make_plan(path, self._store.documents())
+            plan = make_plan(path, self._store.documents(), keep)
             staged = self._staged()
             ready = _ready(plan.to_read, staged)
             self._store.drop_staged(set(staged) - ready)

@@ -52,8 +52,10 @@ class Plan:
     skipped: list[dict[str, str]]
 
 
-def make_plan(path: Path, stored: Sequence[StoredDocument]) -> Plan:
+def make_plan(path: Path, stored: Sequence[StoredDocument], keep: bool = False) -> Plan:
     """Compare the file `path`, or the files below the folder `path`, with what is stored.
+
+    With `keep` nothing is gone because its file is.
 
     Raises:
         InputError: there is no such path, or it can't be listed.
@@ -69,7 +71,8 @@ def make_plan(path: Path, stored: Sequence[StoredDocument]) -> Plan:
     gone = {
         one.id: one
         for one in by_path.values()
-        if one.path not in present
+        if not keep
+        and one.path not in present
         and _below(one.path, spelled(root))
         and not _still_there(one.path)
     }

@@ -168,6 +168,11 @@ class Settings(BaseModel):
     audit_text: bool = Field(False, description="the audit log keeps questions, not only who asked")
 
     # The service
+    unlisted: Literal["open", "closed"] = Field(
+        "open",
+        description="closed: a collection that is private to no group is for admins alone; for a "
+        "service whose accounts are not those of the chat that makes collections",
+    )
     answers_at_once: int = Field(
         0,
         ge=0,

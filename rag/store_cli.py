@@ -106,3 +106,9 @@ def copy(
             f"{report.chunks} passages, {report.sentences} sentences, all compared "
             f"(sha256 {report.sha256[:16]}…, {report.seconds} s)"
         )
+    if report.collection != collection and (into.chat_folder / "people.json").is_file():
+        typer.echo(
+            f"footnote: '{report.collection}' is open to every user: 'footnote users access "
+            f"{report.collection} --group NAME' makes it private",
+            err=True,
+        )

@@ -110,6 +110,10 @@ def restore(
     for name, contents in done.collections.items():
         if contents.schema_version < SCHEMA:
             _warn(f"'{name}' is of an earlier version: run 'footnote upgrade -c {rename or name}'")
+    if settings.store and done.collections:
+        _warn(
+            "they are in files, while 'store' names a database: 'footnote copy NAME' puts them there"
+        )
     if done.chat is None and done.collections and (settings.chat_folder / "people.json").is_file():
         names = ", ".join(f"'{rename or name}'" for name in done.collections)
         _warn(

@@ -232,3 +232,14 @@ def test_processes_that_write_at_once_lose_nothing(people: People) -> None:
         writer.join(60)
         assert writer.exitcode == 0
     assert len(people.all()) == 31
+
+
+def test_where_unlisted_collections_are_closed_only_named_groups_and_admins_read(
+    tmp_path: Path,
+) -> None:
+    people = People(tmp_path / "people.json", closed=True)
+    people.restrict("papers", ["law"])
+    reader, admin = Person("rob", "reader", frozenset({"law"})), Person("ada", "admin")
+    assert people.may_read(reader, "papers") and not people.may_read(reader, "payroll")
+    assert not people.may_edit(Person("eve", "editor"), "payroll")
+    assert people.may_read(admin, "payroll")

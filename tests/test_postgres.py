@@ -30,7 +30,7 @@ from rag.backend import backend
 from rag.cli import app
 from rag.collection import Collection
 from rag.doctor import examine
-from rag.errors import CollectionError, InputError
+from rag.errors import CollectionError, InputError, SettingsError
 from rag.ingest import given_job, stage_batch
 from rag.postgres import lexical, vectors, words
 from rag.postgres import publish as publish_module
@@ -204,6 +204,13 @@ def test_no_message_holds_a_password(settings: Settings, tmp_path: Any, caplog: 
         shown("postgresql:///db?host=/run/pg&password=x")
         == "postgresql:///db?host=/run/pg&password=***"
     )
+    for secret in ("hun#ter2", "hun?ter2", "hun/ter2", "hun@ter2", "hun:ter2", "hun%zz"):
+        assert shown(f"postgresql://me:{secret}@h/db?a=b") == "postgresql://me:***@h/db?a=b"
+    assert shown("postgresql://h/db?pass%77ord=x") == "postgresql://h/db?pass%77ord=***"
+    assert shown("postgresql://me@[::1]:5432/db") == "postgresql://me@[::1]:5432/db"
+    with pytest.raises(SettingsError, match="is no address of a database") as unfit:
+        backend(settings.model_copy(update={"store": "postgresql://me:hunter%zz2@h/db"}))
+    assert "hunter" not in str(unfit.value)
     kept = settings.model_copy(
         update={"store": url, "store_replicas": (url,), "cache": tmp_path, "collection": "papers"}
     )
@@ -527,6 +534,24 @@ def test_replicas_answer_while_they_know_enough(
                 assert answered_by() == "primary"
         finally:
             standby.close()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("postgres")
+def test_a_replica_names_collections_while_the_primary_is_away(
+    crashing: Server, settings: Settings, embedder: HashEmbedder
+) -> None:
+    kept = settings.model_copy(update={"store": crashing.url()})
+    with Collection.open("papers", kept, create=True, embedder=embedder) as writer:
+        writer.put([Document("a", "Cats purr.")], "given")
+    standby = crashing.standby()
+    try:
+        reading = kept.model_copy(update={"store_replicas": (standby.url(),)})
+        crashing.stop()
+        assert backend(reading).names() == ["papers"]
+        assert backend(reading).exists("papers") and not backend(reading).exists("others")
+    finally:
+        standby.close()
 
 
 def test_the_chats_library_keeps_collections_in_a_database(

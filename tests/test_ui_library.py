@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from rag.collection import Collection
 from rag.embed import Embedding
-from rag.errors import CollectionError, InputError
+from rag.errors import CollectionError, InputError, StoreUnavailable
+from rag.report import IndexReport
 from rag.settings import Settings
 from ui.database import Database
 from ui.embedding import SharedEmbedder
+from ui.indexing import Indexer
 from ui.library import Library, Task
 from ui.people import People, Person
 from ui.uploads import safe_name
@@ -398,3 +400,57 @@ def test_a_question_comes_in_between_the_parts_of_a_library() -> None:
     shared.embed(["question"])
     indexing.join()
     assert order == [64, 1, 64, 2]
+
+
+def test_uploads_that_came_through_another_disk_stay(
+    settings: Settings, people: People, tmp_path: Path
+) -> None:
+    """Services that share a database have upload folders of their own, at the same path."""
+    for number, (name, content) in enumerate([("a.txt", b"Rivers flow."), ("b.txt", b"Ice.")]):
+        library = Library(settings, people, Database(tmp_path / f"{number}.db"), HashEmbedder())
+        if number == 0:
+            library.create(EDITOR, "papers")
+        library.upload(EDITOR, "papers", name, [content])
+        assert settled(library).changes["removed"] == []
+        if number == 0:
+            (settings.chat_folder / "uploads").rename(tmp_path / "the disk of the first")
+        else:
+            assert ids(library) == ["a.txt", "b.txt"]
+            library.delete(EDITOR, "papers", ["a.txt"])
+            assert ids(library) == ["b.txt"]
+        library.close()
+
+
+@pytest.mark.parametrize(("away", "state"), [(2, "done"), (3, "failed")])
+def test_a_store_that_is_away_for_a_while_is_tried_again(
+    tmp_path: Path, away: int, state: str
+) -> None:
+    tries: list[Path] = []
+
+    def update(name: str, source: Path, progress: Any) -> IndexReport:
+        tries.append(source)
+        if len(tries) <= away:
+            raise StoreUnavailable("the server is away")
+        return IndexReport(added=1)
+
+    indexer = Indexer(update, lambda task, failed: None, pauses_s=(0.01, 0.01))
+    task = indexer.ask("papers", [tmp_path])
+    assert task.ended.wait(10)
+    assert (task.state, len(tries)) == (state, 3)
+    indexer.close()
+
+
+def test_waiting_for_a_store_ends_with_the_program(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    def update(name: str, source: Path, progress: Any) -> IndexReport:
+        begun.set()
+        raise StoreUnavailable("the server is away")
+
+    indexer = Indexer(update, lambda task, failed: None)
+    task = indexer.ask("papers", [tmp_path])
+    assert begun.wait(10)
+    began = time.monotonic()
+    indexer.close()
+    assert task.ended.is_set() and task.error == "was stopped"
+    assert time.monotonic() - began < 0.9  # the first pause is longer

@@ -13,7 +13,7 @@ from rag.prompt import Style
 from rag.reader import LONGEST_QUESTION
 from ui.context import Limits
 from ui.history import Conversation, Turn, utc_now
-from ui.job import Busy, Job
+from ui.job import Busy, Closing, Job
 from ui.people import Person
 from ui.services import Services
 
@@ -67,7 +67,7 @@ def ask(
     place = conversation.collection
     try:
         job = services.desk.ask(user, turn, place, scope, earlier, style=style, trace=trace)
-    except Busy:  # another page of theirs was quicker
+    except (Busy, Closing):  # another page of theirs was quicker, or the program is to end
         services.history.cut(user, turn.conversation, turn.number)
         if not earlier:
             services.history.delete(user, turn.conversation)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from rag.batch import merge_reports
 from rag.collection import IndexReport, Progress
-from rag.errors import CollectionError, RagError
+from rag.errors import CollectionError, RagError, StoreUnavailable
 from ui.uploads import now
 
 __all__ = ["Indexer", "State", "Task"]
@@ -25,6 +25,7 @@ State = Literal["waiting", "running", "done", "failed"]
 
 _log = logging.getLogger(__name__)
 _KEPT = 5  # finished tasks of a collection
+_PAUSES_S = (1.0, 3.0, 10.0, 30.0, 60.0)  # before each further try, while a database is away
 _MOST_NAMES = 200  # names that a report lists of a kind
 
 
@@ -64,14 +65,17 @@ class Indexer:
     """Runs tasks one after the other, in the order in which they were asked for.
 
     `update(collection, folder, progress)` does the reading; `finished(task, failed)` is told of every
-    task's end, with the reasons of what could not be read by path.
+    task's end, with the reasons of what could not be read by path. A store that is away is tried
+    again after each of `pauses_s`.
     """
 
     def __init__(
         self,
         update: Callable[[str, Path, Progress], IndexReport],
         finished: Callable[[Task, dict[str, str]], None],
+        pauses_s: Sequence[float] = _PAUSES_S,
     ) -> None:
+        self._pauses_s = pauses_s
         self._update = update
         self._finished = finished
         self._lock = threading.Lock()
@@ -159,7 +163,7 @@ class Indexer:
                 task.done, task.total = before + done, before + total
 
             try:
-                reports.append(self._update(task.collection, source, progress))
+                reports.append(self._read(task, source, progress))
             except CollectionError:
                 raise
             except RagError as error:
@@ -175,3 +179,13 @@ class Indexer:
         task.report = merged
         task.error = "; ".join(errors)
         self._finished(task, failed)
+
+    def _read(self, task: Task, source: Path, progress: Progress) -> IndexReport:
+        for pause in self._pauses_s:
+            try:
+                return self._update(task.collection, source, progress)
+            except StoreUnavailable as error:
+                _log.warning("footnote: '%s' is read again later: %s", task.collection, error)
+            if task.stop.wait(pause):
+                raise _Stopped
+        return self._update(task.collection, source, progress)

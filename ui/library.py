@@ -306,7 +306,9 @@ class Library:
     def _update(self, name: str, source: Path, progress: Progress) -> IndexReport:
         """Read one folder: what the indexing thread does."""
         with self._writes(name, _STOP_S), self._fresh(name) as collection:
-            return collection.update(source, progress)
+            # An upload goes by `delete` alone: in a database, others may have come from the same path
+            # of another machine, or of one whose disk is lost.
+            return collection.update(source, progress, keep=source == self._uploads.folder(name))
 
     def _indexed(self, task: Task, failed: dict[str, str]) -> None:
         folder = self._uploads.folder(task.collection)

@@ -84,11 +84,16 @@ class _File(BaseModel):
 class People:
     """The accounts in `path`. Usable from any thread; other processes may change the file.
 
+    With `closed` a collection that is private to no group is for admins alone.
+
     Raises (from every method): ChatDataError where the file is damaged or can't be read.
     """
 
-    def __init__(self, path: Path, *, hasher: PasswordHasher | None = None) -> None:
+    def __init__(
+        self, path: Path, *, hasher: PasswordHasher | None = None, closed: bool = False
+    ) -> None:
         self.path = path
+        self._closed = closed
         self._hasher = hasher or PasswordHasher()
         self._lock = threading.RLock()
         self._stamp: tuple[int, int, int] | None = None
@@ -228,7 +233,9 @@ class People:
     def may_read(self, person: Person, collection: str) -> bool:
         """Ask about a collection and see its documents. An admin may, always."""
         private_to = self.groups_of(collection)
-        return person.role == "admin" or not private_to or bool(private_to & person.groups)
+        if person.role == "admin":
+            return True
+        return bool(private_to & person.groups) if private_to else not self._closed
 
     def may_edit(self, person: Person, collection: str) -> bool:
         """Add and remove a collection's documents."""

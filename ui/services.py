@@ -63,7 +63,8 @@ def opened(
         closing = stack.enter_context(contextlib.ExitStack())
         database = Database(settings.chat_folder / "chat.db")
         stack.callback(database.close)
-        people = People(settings.chat_folder / "people.json")
+        closed = settings.unlisted == "closed"
+        people = People(settings.chat_folder / "people.json", closed=closed)
         history = History(database)
         history.interrupted()
         library = Library(settings, people, database, embedder)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, LiteralString
 
 from rag.errors import CollectionError
 from rag.postgres.database import Database, Sees
@@ -31,9 +32,8 @@ class PostgresBackend:
 
     def names(self) -> list[str]:
         """Of all collections, in order."""
-        with self._database.transaction(None, write=False) as connection:
-            rows = connection.execute("SELECT name FROM footnote.collections ORDER BY name")
-            return [name for (name,) in rows if not name.startswith(".")]
+        rows = self._answered("SELECT name FROM footnote.collections ORDER BY name")
+        return [name for (name,) in rows if not name.startswith(".")]
 
     def exists(self, name: str) -> bool:
         """Whether there is such a collection."""
@@ -118,17 +118,18 @@ class PostgresBackend:
             connection.execute("SELECT footnote.drop_collection(%s)", (name,))
 
     def _key(self, name: str) -> int | None:
-        """A collection's key: the primary knows; where it is away, a replica."""
+        rows = self._answered("SELECT key FROM footnote.collections WHERE name = %s", name)
+        return rows[0][0] if rows else None
+
+    def _answered(self, sql: LiteralString, *values: str) -> list[Any]:
+        """What the list of collections says: the primary knows; where it is away, a replica."""
         try:
-            return self._asked(name, None)
+            return self._asked(sql, values, None)
         except CollectionError:
             if not self._database.has_replicas:
                 raise
-            return self._asked(name, lambda connection: True)
+            return self._asked(sql, values, lambda connection: True)
 
-    def _asked(self, name: str, sees: Sees | None) -> int | None:
+    def _asked(self, sql: LiteralString, values: Sequence[str], sees: Sees | None) -> list[Any]:
         with self._database.transaction(None, write=False, sees=sees) as connection:
-            row = connection.execute(
-                "SELECT key FROM footnote.collections WHERE name = %s", (name,)
-            ).fetchone()
-            return row[0] if row else None
+            return connection.execute(sql, values).fetchall()

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rag.address import shown
-from rag.errors import CollectionError, StoreUnavailable
+from rag.errors import CollectionError, SettingsError, StoreUnavailable
 from rag.postgres.connect import CONNECT_S, begin, configure, connected, connecting, set_up
 from rag.settings import Settings
 
@@ -53,6 +53,8 @@ class Database:
                 "setting 'store' names a database, for which a package is missing: "
                 "pip install 'footnote[postgres]'"
             )
+        for url in (settings.store, *settings.store_replicas):
+            _check(url)
         self._url = settings.store
         self._replicas = settings.store_replicas
         self._size = settings.store_connections
@@ -191,6 +193,21 @@ class Database:
             passing = isinstance(error, psycopg.OperationalError)
             kind = StoreUnavailable if passing else CollectionError
             raise kind(f"{shown(url or self._url)}: {_said(error)}") from None
+
+
+def _check(url: str) -> None:
+    """Raise SettingsError for what is no address. libpq's own words would repeat a password."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        conninfo_to_dict(url)
+    except ProgrammingError:
+        raise SettingsError(
+            f"{shown(url)}: is no address of a database: write every character of a name or password "
+            "but letters, digits, '-', '.', '_' and '~' as '%' and two hexadecimal digits, and "
+            "parameters as libpq knows them"
+        ) from None
 
 
 def _set_up_lacks(error: Exception) -> bool:

@@ -5,6 +5,7 @@ Labels are few and fixed: routes as patterns, never a question, a document or a 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +129,10 @@ class _Sizes:
         passages = GaugeMetricFamily(
             "footnote_passages", "Passages of each collection", labels=["collection"]
         )
-        for name in self._library.names(OWNER):
+        names: list[str] = []
+        with contextlib.suppress(RagError):  # with the store away, all else is worth knowing
+            names = self._library.names(OWNER)
+        for name in names:
             try:
                 with self._library.view(name) as opened:
                     counts = opened.counts()

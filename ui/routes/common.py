@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.routing import APIRoute
 
-from rag.errors import InputError, RagError
+from rag.errors import InputError, RagError, StoreUnavailable
 from ui.history import Conversation, Turn
 from ui.people import Person
 from ui.services import Services
@@ -51,8 +51,9 @@ def fragment(html: str) -> HTMLResponse:
 
 
 def refused(error: RagError) -> JSONResponse:
-    """A user's mistake: one line that names the remedy."""
-    return JSONResponse({"error": str(error)}, status_code=400)
+    """A user's mistake, or a store that is away: one line that names the remedy."""
+    status = 503 if isinstance(error, StoreUnavailable) else 400
+    return JSONResponse({"error": str(error)}, status_code=status)
 
 
 def missing() -> JSONResponse:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
-from rag.errors import CollectionError, InputError, ReadError
+from rag.errors import CollectionError, InputError, ReadError, StoreUnavailable
 from rag.store import StoredDocument
 from ui.guard import person_of
 from ui.history import Conversation, Turn
@@ -82,6 +82,8 @@ def _stored(services: Services, collection: str) -> dict[str, StoredDocument]:
     try:
         with services.library.view(collection) as held:
             return {one.id: one for one in held.documents()}
+    except StoreUnavailable:  # what can't be looked at is not gone
+        raise
     except CollectionError:
         return {}
 
