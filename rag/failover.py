@@ -137,7 +137,12 @@ class Failover:
             ModelError: it can't be opened.
         """
         if not local and self._circuit.admits():
-            yield _Watched(self._server, self._circuit)
+            watched = _Watched(self._server, self._circuit)
+            try:
+                yield watched
+            finally:
+                if not watched.asked:
+                    self._circuit.untold()
             return
         if not self._turn.acquire(timeout=self._wait_s):
             raise ModelBusy(
@@ -165,12 +170,14 @@ class _Watched:
 
     def __init__(self, server: Generator, circuit: Circuit) -> None:
         self.name = server.name
+        self.asked = False
         self._server = server
         self._circuit = circuit
 
     def stream(
         self, messages: Sequence[Message], max_tokens: int, into: Generation, **wishes: object
     ) -> Iterator[str]:
+        self.asked = True
         told = self._circuit.untold
         try:
             yield from self._server.stream(messages, max_tokens, into, **wishes)  # type: ignore[arg-type]

@@ -108,7 +108,13 @@ def of_error(error: RagError) -> Problem:
             seconds = error.seconds if isinstance(error, Busy) else _LATER_S
             passing = (Busy, ModelBusy, ModelUnavailable, StoreUnavailable)
             wait = {"retry-after": str(seconds)} if isinstance(error, passing) else {}
-            return Problem(status, str(error), code, headers=wait)
+            said = str(error)
+            if isinstance(error, (ModelUnavailable, StoreUnavailable)):
+                # Where the servers stand is for the log, not for whoever has a key.
+                _log.warning("footnote: %s", error)
+                what = "database" if isinstance(error, StoreUnavailable) else "model server"
+                said = f"The {what} is away: try again later."
+            return Problem(status, said, code, headers=wait)
     return Problem(500, str(error), "settings")
 
 
