@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ def event(data: Any, name: str = "") -> str:
     return f"{named}data: {said}\n\n"
 
 
-class _Followed(Response):
+class _Followed(Response, ABC):
     """A response that watches a job until it has ended or the client has left."""
 
     def __init__(self, desk: Desk, job: Job) -> None:
@@ -61,10 +62,11 @@ class _Followed(Response):
             if not job.done:
                 await asyncio.shield(run_in_threadpool(self._desk.stop, job.turn.id))
 
+    @abstractmethod
     async def _reply(
         self, scope: Scope, receive: Receive, send: Send, steps: AsyncIterator[bool]
     ) -> None:
-        raise NotImplementedError
+        """Send the response; `steps` are those of `_steps`."""
 
 
 class Awaited(_Followed):
