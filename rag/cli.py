@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from rag import __version__
 from rag.errors import CollectionError, InputError, RagError
 from rag.store_cli import app as store_app
 from rag.store_cli import copy
+from rag.terminal import JsonOption, print_json, warn
 from rag.upkeep_cli import backup, restore, upgrade
 from rag.utf8 import storable
 
@@ -46,7 +46,6 @@ app = typer.Typer(
 CollectionOption = Annotated[
     str | None, typer.Option("--collection", "-c", help="The collection; 'seeds' if not named.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 BatchOption = Annotated[
     Path | None,
     typer.Option(help="JSONL of questions: one model load, resumes by id. Needs --out."),
@@ -174,7 +173,7 @@ def search(
     with _open(settings) as opened:
         hits = opened.search(text, k, scope)
     if as_json:
-        _print_json({"question": text, "hits": [batches.hit_fields(hit) for hit in hits]})
+        print_json({"question": text, "hits": [batches.hit_fields(hit) for hit in hits]})
         return
     from rag.show import print_hits
 
@@ -211,7 +210,7 @@ def ask(
     with _open(settings) as opened:
         assistant = Assistant(opened, settings)
         if as_json:
-            _print_json(assistant.ask(text, scope=scope).to_dict())
+            print_json(assistant.ask(text, scope=scope).to_dict())
             return
         from rag.show import print_answer
 
@@ -246,7 +245,7 @@ def collections(collection: CollectionOption = None, as_json: JsonOption = False
             documents = opened.documents()
         if as_json:
             names = ("id", "title", "date", "media_type", "size")
-            _print_json([{name: getattr(one, name) for name in names} for one in documents])
+            print_json([{name: getattr(one, name) for name in names} for one in documents])
         else:
             print_documents(documents)
         return
@@ -257,7 +256,7 @@ def collections(collection: CollectionOption = None, as_json: JsonOption = False
             documents_count, chunks = opened.counts()
             found.append({"name": name, "documents": documents_count, "chunks": chunks})
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         print_collections(found, kept.place)
 
@@ -288,7 +287,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
     findings = examine(_settings(None))
     if as_json:
-        _print_json(findings)
+        print_json(findings)
     else:
         print_findings(findings)
     if findings["problems"]:
@@ -396,21 +395,9 @@ def _needed(out: Path | None) -> Path:
     return out
 
 
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=1))
-
-
-def _warn(message: str) -> None:
-    typer.echo(f"footnote: {_one_line(message)}", err=True)
-
-
 def _fail(message: str, status: int = 1) -> NoReturn:
-    _warn(message)
+    warn(message)
     sys.exit(status)
-
-
-def _one_line(message: str) -> str:
-    return " ".join(message.split())
 
 
 def _print_report(reports: list[IndexReport], collection: str, as_json: bool) -> None:
@@ -419,12 +406,12 @@ def _print_report(reports: list[IndexReport], collection: str, as_json: bool) ->
 
     report = merge_reports(reports)
     for problem in report["failed"]:
-        _warn(f"{problem['path']}: {problem['error']}")
+        warn(f"{problem['path']}: {problem['error']}")
     for skipped in report["skipped"]:
-        _warn(f"skipped {skipped['path']}: {skipped['reason']}")
+        warn(f"skipped {skipped['path']}: {skipped['reason']}")
     if as_json:
         hidden = ("skipped", "changes")
-        _print_json({key: value for key, value in report.items() if key not in hidden})
+        print_json({key: value for key, value in report.items() if key not in hidden})
     else:
         counts = ", ".join(
             f"{report[key]} {key}" for key in ("added", "updated", "unchanged", "removed")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rag.errors import SettingsError
+from rag.terminal import JsonOption, print_json, warn
 
 __all__ = ["app", "copy"]
 
@@ -57,13 +58,12 @@ def copy(
     source: Annotated[str, typer.Option("--from", help=f"Where it is: {_PLACES}.")] = "files",
     target: Annotated[str, typer.Option("--to", help=f"Where it goes: {_PLACES}.")] = "store",
     wanted: Annotated[str, typer.Option("--as", help="Its name there, if another.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Copy a collection between files and a database. Nothing is embedded again; all is compared.
 
     Example: footnote copy reports --to postgresql://footnote@db/footnote
     """
-    import json
     from dataclasses import asdict
 
     from rich.console import Console
@@ -99,7 +99,7 @@ def copy(
             lambda done, of: bars.update(task, completed=done, total=of),
         )
     if as_json:
-        typer.echo(json.dumps(asdict(report), ensure_ascii=False, indent=1))
+        print_json(asdict(report))
     else:
         typer.echo(
             f"copied '{report.collection}' to {backend(into).place}: {report.documents} documents, "
@@ -107,8 +107,7 @@ def copy(
             f"(sha256 {report.sha256[:16]}…, {report.seconds} s)"
         )
     if report.collection != collection and (into.chat_folder / "people.json").is_file():
-        typer.echo(
-            f"footnote: '{report.collection}' is open to every user: 'footnote users access "
-            f"{report.collection} --group NAME' makes it private",
-            err=True,
+        warn(
+            f"'{report.collection}' is open to every user: 'footnote users access "
+            f"{report.collection} --group NAME' makes it private"
         )

@@ -6,7 +6,6 @@ Parses, calls, prints; decides nothing.
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rag.errors import RagError
+from rag.terminal import JsonOption, print_json, warn
 
 if TYPE_CHECKING:
     from rag.archive import Manifest
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["backup", "restore", "upgrade"]
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 SomeOption = Annotated[
     list[str] | None,
     typer.Option("--collection", "-c", help="Only this one. May be given several times."),
@@ -50,7 +49,7 @@ def backup(
 
     settings = _settings()
     if settings.store:
-        _warn(
+        warn(
             "collections in the database are not in it: save them with pg_dump, or with "
             "'footnote copy' into files"
         )
@@ -59,10 +58,10 @@ def backup(
             settings, out, collection or (), chat=not no_chat, force=force, progress=progress
         )
     for one in made.skipped:
-        _warn(f"left out {one['path']}: {one['reason']}")
+        warn(f"left out {one['path']}: {one['reason']}")
     if as_json:
         fields = {"file": str(out), "bytes": made.bytes, "skipped": made.skipped}
-        _print_json(fields | _fields(made.manifest))
+        print_json(fields | _fields(made.manifest))
     else:
         typer.echo(f"{out}: {_described(made.manifest)}, {made.bytes / 1e6:,.1f} MB")
 
@@ -102,21 +101,21 @@ def restore(
             progress=progress,
         )
     if as_json:
-        _print_json(_fields(done))
+        print_json(_fields(done))
     else:
         typer.echo(f"restored {_described(done)}, as of {done.made}")
     from rag.migrate import SCHEMA
 
     for name, contents in done.collections.items():
         if contents.schema_version < SCHEMA:
-            _warn(f"'{name}' is of an earlier version: run 'footnote upgrade -c {rename or name}'")
+            warn(f"'{name}' is of an earlier version: run 'footnote upgrade -c {rename or name}'")
     if settings.store and done.collections:
-        _warn(
+        warn(
             "they are in files, while 'store' names a database: 'footnote copy NAME' puts them there"
         )
     if done.chat is None and done.collections and (settings.chat_folder / "people.json").is_file():
         names = ", ".join(f"'{rename or name}'" for name in done.collections)
-        _warn(
+        warn(
             "accounts were left as they are: 'footnote users access NAME' shows and says who may read "
             f"{names}"
         )
@@ -150,11 +149,11 @@ def upgrade(
         except RagError as error:
             if not everything:
                 raise
-            _warn(str(error))
+            warn(str(error))
             failed = True
     for one in done:
         if one["made_with"] != settings.embedder and one["documents"]:
-            _warn(
+            warn(
                 f"'{one['name']}' was made with embedder '{one['made_with']}', not "
                 f"'{settings.embedder}': 'footnote upgrade -c {one['name']} --embedder' embeds its "
                 f"{one['documents']} stored texts again and reads no file"
@@ -162,7 +161,7 @@ def upgrade(
         if not as_json:
             typer.echo(_outcome(one))
     if as_json:
-        _print_json(done)
+        print_json(done)
     if failed:
         raise typer.Exit(1)
 
@@ -219,14 +218,6 @@ def _settings(**overrides: Any) -> Settings:
     from rag.settings import load_settings
 
     return load_settings(**overrides)
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=1))
-
-
-def _warn(message: str) -> None:
-    typer.echo(f"footnote: {' '.join(message.split())}", err=True)
 
 
 @contextlib.contextmanager
